@@ -1,0 +1,40 @@
+# make          lists the targets
+# make dev      runs everything in one process
+# make test     is what CI runs
+.DEFAULT_GOAL := help
+GO ?= go
+
+help: ## list targets (default)
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## bin/kfbus
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/kfbus ./cmd/kfbus
+
+dev: ## everything in one process: embedded NATS, the simulator, the four services, a chat page
+	$(GO) run ./cmd/kfbus dev
+
+test: ## everything: gofmt, vet, unit, end to end and fault tests under the race detector
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+
+short: ## the same without the race detector
+	$(GO) test ./...
+
+lint: ## golangci-lint, built from the module named in tools/go.mod
+	$(GO) tool -modfile=tools/go.mod golangci-lint run
+
+fuzz: ## each fuzz target for 20 s
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done
+
+bench: ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+cover: ## coverage of each package
+	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
+
+golden: ## write the golden files and generated documents again
+	$(GO) test ./... -run 'Golden|Generated' -update
+
+.PHONY: help build dev test short lint fuzz bench cover golden
