@@ -1,0 +1,119 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Doorbell is the data of an event on kf.callback: an account has something to
+// pull. It is a hint. Only SyncToken is used of it, and only for 10 minutes.
+type Doorbell struct {
+	Corp       string    `json:"corp"`
+	OpenKfID   string    `json:"open_kfid"`
+	Event      string    `json:"event"`                 // kf_msg_or_event, kf_account_auth_change, or sweep
+	SyncToken  string    `json:"sync_token,omitempty"`  // the platform's Token; "" asks for a pull without one
+	CreateTime int64     `json:"create_time,omitempty"` // the platform's, Unix seconds
+	ReceivedAt time.Time `json:"received_at"`           // the ingress's clock
+	AuthAdd    []string  `json:"auth_add,omitempty"`    // kf_account_auth_change: accounts granted
+	AuthDel    []string  `json:"auth_del,omitempty"`    // kf_account_auth_change: accounts withdrawn
+}
+
+// Events that ring.
+const (
+	RingMessage    = "kf_msg_or_event"
+	RingAuthChange = "kf_account_auth_change"
+	RingSweep      = "sweep"
+)
+
+// Cursor is the data of an event on kf.cursor: where sync_msg goes on. It is
+// stored in one atomic batch with the page that came before it.
+type Cursor struct {
+	Cursor    string    `json:"cursor"`               // "" starts at the oldest of 3 days
+	Seq       uint64    `json:"seq"`                  // the last kfseq given out
+	Page      uint64    `json:"page"`                 // pages committed so far
+	ColdStart time.Time `json:"cold_start"`           // items sent before it went to kf.history
+	PulledAt  time.Time `json:"pulled_at"`            // when the page was asked for
+	Newest    int64     `json:"newest,omitempty"`     // newest send_time seen, Unix seconds
+	Previous  []string  `json:"previous,omitempty"`   // up to 3 earlier cursors, newest first
+	ResetFrom string    `json:"reset_from,omitempty"` // set once when a refused cursor was given up
+}
+
+// Outcome is the data of an event on kf.outcome: what came of a command.
+type Outcome struct {
+	CommandID   string `json:"command_id"`
+	Team        string `json:"team"` // token
+	Verb        string `json:"verb"`
+	State       string `json:"state"`                  // see [States]
+	Reason      string `json:"reason,omitempty"`       // a closed set of words; "" for accepted
+	Detail      string `json:"detail,omitempty"`       // for people; never parse it
+	MsgID       string `json:"msgid,omitempty"`        // the platform's id of the message
+	MsgCode     string `json:"msg_code,omitempty"`     // of transfer: the code for one reply
+	ErrCode     int    `json:"errcode,omitempty"`      // the platform's
+	FailType    int    `json:"fail_type,omitempty"`    // of msg_send_fail
+	Corrects    string `json:"corrects,omitempty"`     // the earlier state that this one corrects
+	ConfirmedBy string `json:"confirmed_by,omitempty"` // "duplicate": a refused repeat proved the delivery
+	Attempts    int    `json:"attempts,omitempty"`     // requests made to the platform
+
+	OpenKfID       string `json:"open_kfid"`
+	ExternalUserID string `json:"external_userid"`
+
+	At           time.Time  `json:"at"`
+	WindowEndsAt *time.Time `json:"window_ends_at,omitempty"`
+	SendsLeft    *int       `json:"sends_left,omitempty"`
+	Generation   uint64     `json:"generation,omitempty"`
+}
+
+// Dead is the data of an event on kf.dead: what could not be processed. Payload
+// may hold customer data: the stream is for operators only.
+type Dead struct {
+	Service string    `json:"service"`
+	Reason  string    `json:"reason"`
+	Detail  string    `json:"detail,omitempty"`
+	Stream  string    `json:"stream,omitempty"`
+	Seq     uint64    `json:"seq,omitempty"`
+	Subject string    `json:"subject,omitempty"`
+	Payload []byte    `json:"payload,omitempty"` // base64 in JSON; cut to 64 KiB
+	Cut     bool      `json:"cut,omitempty"`     // payload was longer
+	At      time.Time `json:"at"`
+}
+
+// Conversation is the value of a key in kf_conversations: what a team should
+// know before it writes a word. The zero value is a customer never heard of.
+type Conversation struct {
+	Corp           string     `json:"corp"`
+	OpenKfID       string     `json:"open_kfid"`
+	ExternalUserID string     `json:"external_userid"`
+	WindowEndsAt   *time.Time `json:"window_ends_at,omitempty"` // nil: the customer never wrote
+	SendsLeft      int        `json:"sends_left"`               // 0–5
+	SessionState   int        `json:"session_state"`            // 0 new, 1 assistant, 2 pool, 3 human, 4 ended
+	Servicer       string     `json:"servicer_userid,omitempty"`
+	Generation     uint64     `json:"generation"` // rises when a human takes over
+	UpdatedAt      time.Time  `json:"updated_at"`
+}
+
+// AccessToken is the value of a key in kf_tokens.
+type AccessToken struct {
+	Generation uint64    `json:"generation"` // rises with each refresh; at least the Unix time of it, so that a lost bucket cannot make it fall
+	Obtained   time.Time `json:"obtained"`
+	Expires    time.Time `json:"expires"`
+	Hash       string    `json:"sha256"` // first 8 hex digits of the token's SHA-256
+	Token      string    `json:"token"`  // the access token, plain
+}
+
+// Suspect is the data of a message on kf.token.suspect: the platform refused
+// this token. It names the hash, never the token.
+type Suspect struct {
+	Corp       string `json:"corp"`
+	Credential string `json:"credential"`
+	Hash       string `json:"sha256"`
+	ErrCode    int    `json:"errcode"`
+}
+
+// App is the data of an event on kf.app: an ordinary WeCom app callback, whole.
+type App struct {
+	Corp    string          `json:"corp"`
+	AgentID string          `json:"agentid,omitempty"`
+	Fields  json.RawMessage `json:"fields"` // the decrypted document as JSON, elements in their order
+	Raw     string          `json:"raw"`    // the decrypted document as it came, XML or JSON
+	Format  string          `json:"format"` // "xml" or "json"
+}
