@@ -1,0 +1,119 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+// MaxBatch is the most messages that one atomic batch may hold: the server's
+// default limit.
+const MaxBatch = 1000
+
+const (
+	batchID       = "Nats-Batch-Id"
+	batchSequence = "Nats-Batch-Sequence"
+	batchCommit   = "Nats-Batch-Commit"
+)
+
+// PublishBatch stores all messages or none, as one atomic batch into one stream,
+// and returns the sequence of the last. Other readers see nothing of it before
+// it is complete. ExpectLast is checked for a subject's first message in it; a
+// MsgID is not allowed, since one repeat would refuse them all.
+//
+// [ErrConflict] means that nothing was stored. [ErrUnknown] means that all was
+// stored or nothing: read what ExpectLast guards. Never repeat it blindly.
+func (b *Bus) PublishBatch(ctx context.Context, ms []Message) (uint64, error) {
+	switch {
+	case len(ms) == 0:
+		return 0, errors.New("publish a batch: it is empty")
+	case len(ms) > MaxBatch:
+		return 0, fmt.Errorf("publish a batch of %d: %w", len(ms), ErrBatchSize)
+	}
+	msgs := make([]*nats.Msg, len(ms))
+	id := nuid.Next()
+	for i, m := range ms {
+		if m.MsgID != "" {
+			return 0, errors.New("publish a batch: a message has a MsgID")
+		}
+		msg, err := b.encode(m)
+		if err != nil {
+			return 0, err
+		}
+		msg.Header[batchID] = []string{id}
+		msg.Header[batchSequence] = []string{strconv.Itoa(i + 1)}
+		msgs[i] = msg
+	}
+	if len(ms) == 1 { // a batch of one is a publish
+		delete(msgs[0].Header, batchID)
+		delete(msgs[0].Header, batchSequence)
+		ack, err := b.publish(ctx, msgs[0])
+		if err != nil {
+			return 0, fmt.Errorf("publish %s: %w", ms[0].Subject, err)
+		}
+		return ack.Sequence, nil
+	}
+	msgs[len(msgs)-1].Header[batchCommit] = []string{"1"}
+	seq, err := b.sendBatch(ctx, msgs)
+	if err != nil {
+		return 0, fmt.Errorf("publish a batch of %d from %s: %w", len(ms), ms[0].Subject, err)
+	}
+	return seq, nil
+}
+
+// sendBatch: the first and the last message are requests, the ones between them
+// plain publishes; the server answers the first one empty or with a refusal.
+func (b *Bus) sendBatch(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	first, err := b.NC.RequestMsgWithContext(ctx, msgs[0])
+	if err != nil {
+		return 0, Classify(err)
+	}
+	if len(first.Data) > 0 {
+		_, err := parseAck(first.Data)
+		if err == nil {
+			err = errors.New("the server stored the first message by itself: it knows no atomic batches; 2.12.1 or later is needed")
+		}
+		return 0, Classify(err)
+	}
+	for _, m := range msgs[1 : len(msgs)-1] {
+		if err := b.NC.PublishMsg(m); err != nil {
+			return 0, Classify(err)
+		}
+	}
+	last, err := b.NC.RequestMsgWithContext(ctx, msgs[len(msgs)-1])
+	if err != nil {
+		if errors.Is(err, nats.ErrNoResponders) { // the stream went away in between: it may have the batch
+			return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+		return 0, Classify(err)
+	}
+	ack, err := parseAck(last.Data)
+	if err != nil {
+		return 0, Classify(err)
+	}
+	return ack.Sequence, nil
+}
+
+func parseAck(data []byte) (*jetstream.PubAck, error) {
+	var a struct {
+		*jetstream.PubAck
+		Error *jetstream.APIError `json:"error"`
+	}
+	switch err := json.Unmarshal(data, &a); {
+	case err != nil:
+		return nil, fmt.Errorf("%w: unreadable ack", ErrUnknown)
+	case a.Error != nil:
+		return nil, a.Error
+	case a.PubAck == nil || a.Sequence == 0:
+		return nil, fmt.Errorf("%w: an ack without a sequence", ErrUnknown)
+	}
+	return a.PubAck, nil
+}

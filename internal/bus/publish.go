@@ -1,0 +1,97 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Message is one event to be stored.
+type Message struct {
+	Subject string
+	Event   event.Event
+
+	MsgID      string        // Nats-Msg-Id; "" for none. Never in a batch.
+	ExpectLast *uint64       // stored only if this is the last sequence on the subject; 0: nothing there
+	Rollup     bool          // replaces all before it on the subject
+	TTL        time.Duration // 0: the stream's age; Forever: none
+	headers    nats.Header
+}
+
+// Forever keeps a message although the stream's age limit has passed.
+const Forever time.Duration = -1
+
+func (b *Bus) encode(m Message) (*nats.Msg, error) {
+	body, h, err := Encode(m.Event, b.mode)
+	if err != nil {
+		return nil, err
+	}
+	out := &nats.Msg{Subject: m.Subject, Data: body, Header: h}
+	if m.MsgID != "" {
+		h[jetstream.MsgIDHeader] = []string{m.MsgID}
+	}
+	if m.ExpectLast != nil {
+		h[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(*m.ExpectLast, 10)}
+	}
+	if m.Rollup {
+		h[jetstream.MsgRollup] = []string{jetstream.MsgRollupSubject}
+	}
+	if ttl := ttlText(m.TTL); ttl != "" {
+		h[jetstream.MsgTTLHeader] = []string{ttl}
+	}
+	maps.Copy(h, m.headers)
+	return out, nil
+}
+
+func ttlText(d time.Duration) string {
+	switch {
+	case d == 0:
+		return ""
+	case d < 0:
+		return "never"
+	}
+	return max(d, time.Second).Truncate(time.Second).String()
+}
+
+// Publish stores one event and waits for the broker's ack, until ctx ends or the
+// configured timeout. It returns the sequence and whether an event with this
+// MsgID was there already. Repeating it is safe with a MsgID inside the stream's
+// window, or with ExpectLast.
+func (b *Bus) Publish(ctx context.Context, m Message) (seq uint64, repeat bool, err error) {
+	msg, err := b.encode(m)
+	if err != nil {
+		return 0, false, err
+	}
+	ack, err := b.publish(ctx, msg)
+	if err != nil {
+		return 0, false, fmt.Errorf("publish %s: %w", m.Subject, err)
+	}
+	return ack.Sequence, ack.Duplicate, nil
+}
+
+// publish sends without blocking other publishers and waits on its own future.
+func (b *Bus) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	f, err := b.JS.PublishMsgAsync(msg, jetstream.WithRetryAttempts(1), jetstream.WithRetryWait(100*time.Millisecond))
+	if err != nil {
+		return nil, Classify(err)
+	}
+	select {
+	case ack := <-f.Ok():
+		return ack, nil
+	case err := <-f.Err():
+		return nil, Classify(err)
+	case <-ctx.Done():
+		return nil, Classify(ctx.Err())
+	}
+}
+
+func sortedKeys[M ~map[string]V, V any](m M) []string { return slices.Sorted(maps.Keys(m)) }

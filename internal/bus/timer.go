@@ -1,0 +1,32 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/kfbus/kfbus/pkg/events"
+)
+
+const (
+	headerSchedule       = "Nats-Schedule"
+	headerScheduleTarget = "Nats-Schedule-Target"
+)
+
+// Arm stores body until at, when it appears on events.DueSubject(service, key).
+// A later Arm with the same service and key replaces the earlier one. A time
+// that has passed is due at once. It survives restarts of the broker.
+func (b *Bus) Arm(ctx context.Context, service, key string, at time.Time, body []byte) error {
+	subject := events.TimerSubject(service, key)
+	msg := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
+		// The client's own option cuts the fraction off and so fires up to a second early.
+		headerSchedule:       {"@at " + at.UTC().Format(time.RFC3339Nano)},
+		headerScheduleTarget: {events.DueSubject(service, key)},
+	}}
+	if _, err := b.publish(ctx, msg); err != nil {
+		return fmt.Errorf("arm timer %s: %w", subject, err)
+	}
+	return nil
+}
