@@ -13,26 +13,26 @@ import (
 
 // Config says where the broker is and who we are.
 type Config struct {
-	URL         string        `envconfig:"url" split_words:"true" default:"nats://127.0.0.1:4222" desc:"NATS servers, separated by commas"`
-	NKeyFile    string        `split_words:"true" desc:"file with the NKey seed of this service's user"`
+	URL         string        `default:"nats://127.0.0.1:4222" desc:"NATS servers, separated by commas"`
+	NkeyFile    string        `split_words:"true" desc:"file with the NKey seed of this service's user"`
 	CredsFile   string        `split_words:"true" desc:"file with JWT credentials, instead of an NKey"`
-	CAFile      string        `envconfig:"ca_file" split_words:"true" desc:"file with the CA certificates of the servers; given, TLS is required"`
+	CAFile      string        `split_words:"true" desc:"file with the CA certificates of the servers; given, TLS is required"`
 	CertFile    string        `split_words:"true" desc:"file with this client's certificate"`
 	KeyFile     string        `split_words:"true" desc:"file with this client's private key"`
 	InboxPrefix string        `split_words:"true" desc:"prefix of reply subjects; must match the user's permissions"`
-	EventMode   string        `split_words:"true" default:"structured" desc:"form of published CloudEvents: structured or binary"`
+	EventMode   string        `ignored:"true"` // KF_EVENT_MODE, which is not the connection's
 	Timeout     time.Duration `split_words:"true" default:"5s" desc:"longest wait for an answer of the broker"`
 }
 
 // Validate checks the rules across fields.
 func (c Config) Validate() error {
 	switch {
-	case c.NKeyFile != "" && c.CredsFile != "":
+	case c.NkeyFile != "" && c.CredsFile != "":
 		return errors.New("give KF_NATS_NKEY_FILE or KF_NATS_CREDS_FILE, not both")
 	case (c.CertFile == "") != (c.KeyFile == ""):
 		return errors.New("KF_NATS_CERT_FILE and KF_NATS_KEY_FILE go together")
 	case c.EventMode != "" && c.EventMode != ModeStructured && c.EventMode != ModeBinary:
-		return fmt.Errorf("KF_NATS_EVENT_MODE is neither %q nor %q", ModeStructured, ModeBinary)
+		return fmt.Errorf("KF_EVENT_MODE is neither %q nor %q", ModeStructured, ModeBinary)
 	}
 	return nil
 }
@@ -99,8 +99,8 @@ func Connect(cfg Config, name string, log zerolog.Logger, more ...nats.Option) (
 
 func credentials(cfg Config) ([]nats.Option, error) {
 	var opts []nats.Option
-	if cfg.NKeyFile != "" {
-		o, err := nats.NkeyOptionFromSeed(cfg.NKeyFile)
+	if cfg.NkeyFile != "" {
+		o, err := nats.NkeyOptionFromSeed(cfg.NkeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("read the nkey seed of KF_NATS_NKEY_FILE: %w", err)
 		}

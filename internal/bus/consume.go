@@ -39,7 +39,8 @@ type Consuming struct {
 
 // Consume hands messages of one durable to h, one after the other, until ctx
 // ends, and then finishes what is in hand. While h works, the broker is told so;
-// a lane stays ours as long as we live.
+// a lane stays ours as long as we live. It returns an error when it cannot go on:
+// the durable was deleted, or the connection closed for good.
 func (b *Bus) Consume(ctx context.Context, c jetstream.Consumer, o Consuming, h Handler) error {
 	info := c.CachedInfo()
 	log := b.log.With().Str("consumer", info.Name).Logger()
@@ -57,7 +58,13 @@ func (b *Bus) Consume(ctx context.Context, c jetstream.Consumer, o Consuming, h 
 	if err != nil {
 		return fmt.Errorf("consume %s of %s: %w", info.Name, info.Stream, Classify(err))
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-cc.Closed():
+		if ctx.Err() == nil {
+			return fmt.Errorf("consume %s of %s: the consumer or the connection is gone", info.Name, info.Stream)
+		}
+	}
 	drain := o.Drain
 	if drain <= 0 {
 		drain = 10 * time.Second

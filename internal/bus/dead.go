@@ -2,6 +2,8 @@ package bus
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/kfbus/kfbus/pkg/events"
@@ -11,16 +13,26 @@ import (
 const maxDeadPayload = 64 << 10
 
 // Bury publishes a dead letter. Repeating it for the same message of a stream,
-// within 10 minutes, stores it once.
+// or where no Stream is given for the same Subject and Payload, within 10
+// minutes, stores it once.
 func (b *Bus) Bury(ctx context.Context, d events.Dead) error {
+	from := fmt.Sprintf("%s:%d", d.Stream, d.Seq)
+	if d.Stream == "" {
+		from = events.Token(d.Subject) + ":" + contentHash(d.Payload)
+	}
 	if len(d.Payload) > maxDeadPayload {
 		d.Payload, d.Cut = d.Payload[:maxDeadPayload], true
 	}
-	id := fmt.Sprintf("%s:%d:%s", d.Stream, d.Seq, events.Token(d.Reason))
+	id := from + ":" + events.Token(d.Reason)
 	e, err := events.Own(id, "/kfbus/"+events.Token(d.Service), events.TypeDead, d)
 	if err != nil {
 		return err
 	}
 	_, _, err = b.Publish(ctx, Message{Subject: events.DeadSubject(d.Service, d.Reason), Event: e, MsgID: id})
 	return err
+}
+
+func contentHash(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
 }

@@ -97,7 +97,7 @@ func TestTTLText(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	for name, c := range map[string]Config{
-		"two identities":      {NKeyFile: "a", CredsFile: "b"},
+		"two identities":      {NkeyFile: "a", CredsFile: "b"},
 		"certificate, no key": {CertFile: "a"},
 		"a mode of no kind":   {EventMode: "xml"},
 	} {
