@@ -109,6 +109,13 @@ type Suspect struct {
 	ErrCode    int    `json:"errcode"`
 }
 
+// Pause is the value of a key in [BucketThrottle]: the platform said 45009, and
+// nobody calls this API as long as the key is there.
+type Pause struct {
+	API   string    `json:"api"`   // as in the platform's path: sync_msg
+	Until time.Time `json:"until"` // when the broker will have removed the key, about
+}
+
 // App is the data of an event on kf.app: an ordinary WeCom app callback, whole.
 type App struct {
 	Corp    string          `json:"corp"`

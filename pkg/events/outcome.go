@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -29,7 +30,7 @@ func digest(parts ...string) string {
 
 // Event makes the CloudEvent of an outcome. corp is the true id.
 func (o Outcome) Event(corp, traceParent string) (event.Event, error) {
-	data, err := json.Marshal(o)
+	data, err := marshal(o)
 	if err != nil {
 		return event.Event{}, err
 	}
@@ -54,7 +55,7 @@ func (o Outcome) Event(corp, traceParent string) (event.Event, error) {
 // Own makes the CloudEvent of one of our own kinds of data: a doorbell, a
 // cursor, a dead letter, a suspect report, or an event such as gap.
 func Own(id, source, typ string, data any) (event.Event, error) {
-	raw, err := json.Marshal(data)
+	raw, err := marshal(data)
 	if err != nil {
 		return event.Event{}, err
 	}
@@ -64,4 +65,15 @@ func Own(id, source, typ string, data any) (event.Event, error) {
 	e.SetType(typ)
 	SetData(&e, raw)
 	return e, nil
+}
+
+// marshal leaves <, > and & as they are: people read these events.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
