@@ -1,0 +1,64 @@
+package kfapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+)
+
+var errType = errors.New("kfapi: wrong JSON type")
+
+// Flag is a boolean that the platform writes as 0 and 1 in some fields and as true and false in others; both are read
+// everywhere. It is written as 0 or 1. null leaves it alone.
+type Flag bool
+
+func (f Flag) MarshalJSON() ([]byte, error) {
+	if f {
+		return []byte("1"), nil
+	}
+	return []byte("0"), nil
+}
+
+func (f *Flag) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case "1", "true":
+		*f = true
+	case "0", "false":
+		*f = false
+	case "null":
+	default:
+		return errType
+	}
+	return nil
+}
+
+// LooseInt is a whole number that sources show as a number and as a string; both are read. It is written as a number.
+type LooseInt int64
+
+func (n *LooseInt) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	v, err := strconv.ParseInt(string(bytes.Trim(b, `"`)), 10, 64)
+	if err != nil {
+		return errType
+	}
+	*n = LooseInt(v)
+	return nil
+}
+
+// LooseString is a string that sources also show as a number; both are read, a number as its own digits.
+type LooseString string
+
+func (s *LooseString) UnmarshalJSON(b []byte) error {
+	switch c := b[0]; {
+	case c == '"':
+		return json.Unmarshal(b, (*string)(s))
+	case c == '-' || '0' <= c && c <= '9':
+		*s = LooseString(b)
+	case string(b) != "null":
+		return errType
+	}
+	return nil
+}
