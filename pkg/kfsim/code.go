@@ -1,0 +1,63 @@
+package kfsim
+
+import "time"
+
+// codeKind is where a code for send_msg_on_event came from.
+type codeKind int
+
+const (
+	codeWelcome codeKind = iota // enter_session
+	codePool                    // the session was moved to the pool
+	codeHuman                   // a human took it
+	codeClosing                 // it ended
+)
+
+// codeRule is what may be said with a code, for how long, and in which state the session must still be.
+type codeRule struct {
+	life     time.Duration
+	menu     bool // text and msgmenu, instead of text only
+	anyState bool
+	state    int
+}
+
+// rule is the platform's table of codes.
+//
+// https://developer.work.weixin.qq.com/document/path/95122
+func (k codeKind) rule() codeRule {
+	return [...]codeRule{
+		codeWelcome: {life: shortCode, menu: true, anyState: true},
+		codePool:    {life: longCode, state: statePool},
+		codeHuman:   {life: longCode, state: stateHuman},
+		codeClosing: {life: shortCode, menu: true, state: stateEnded},
+	}[k]
+}
+
+// eventCode is a welcome_code or msg_code. It is good for one message.
+type eventCode struct {
+	kind    codeKind
+	v       *conversation
+	expires time.Time
+	used    bool
+}
+
+func (s *Sim) newCode(v *conversation, kind codeKind) string {
+	code := s.st.ids.opaque("", "event code", 43)
+	s.st.codes[code] = &eventCode{kind: kind, v: v, expires: s.clock.Now().Add(kind.rule().life)}
+	return code
+}
+
+// refusal is why the code cannot be used for msgType at now; code 0 means that it can.
+func (c *eventCode) refusal(msgType string, now time.Time) answer {
+	rule := c.kind.rule()
+	switch {
+	case c.used:
+		return refuse(41050, "the code has been used")
+	case !now.Before(c.expires):
+		return refuse(41050, "the code has expired")
+	case msgType == "msgmenu" && !rule.menu:
+		return refuse(40008, "with this code only text can be sent")
+	case !rule.anyState && c.v.stateAt(now) != rule.state:
+		return refuse(95018, "the session is no longer in the state the code was given for")
+	}
+	return answer{}
+}

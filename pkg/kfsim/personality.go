@@ -1,0 +1,204 @@
+package kfsim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// What the platform does with a msgid that was used before on the same account.
+const (
+	RepeatRefuse  = "refuse"  // an error, and no second message; what the page says
+	RepeatAccept  = "accept"  // errcode 0, and no second message
+	RepeatDeliver = "deliver" // errcode 0, and a second message: the page would be wrong
+)
+
+// What next_cursor is when there was nothing to serve.
+const (
+	IdleSame  = "same"  // the cursor that was sent
+	IdleFresh = "fresh" // another opaque value for the same place
+	IdleEmpty = "empty" // an empty string
+)
+
+// What gettoken answers while a token is still valid.
+const (
+	TokenSame        = "same"          // the same token with its remaining lifetime
+	TokenNew         = "new"           // a new one; the old one stays valid
+	TokenNewKillsOld = "new_kills_old" // a new one; the old one is dead
+)
+
+// Personality answers the questions that the platform's pages leave open, one field each. A zero
+// field means the default, which is named in its comment; in limits a negative value means none.
+// Every period is half-open: it holds from its first instant up to, and not including, its end.
+type Personality struct {
+	RepeatedMsgID     string        `json:"repeated_msgid"`      // refuse (default), accept, deliver
+	RepeatedMsgIDCode int           `json:"repeated_msgid_code"` // errcode of refuse; 40058
+	MsgIDMemory       time.Duration `json:"msgid_memory"`        // how long a used msgid is remembered; 72h
+	QuotaBeforeMsgID  bool          `json:"quota_before_msgid"`  // look at state, window and count before the msgid
+
+	EventRepliesCount     bool `json:"event_replies_count"`     // send_msg_on_event uses up one of the five
+	ServicerMessagesCount bool `json:"servicer_messages_count"` // a human's message uses up one of the five
+	TapKeepsWindow        bool `json:"tap_keeps_window"`        // a tap on a menu item opens no new window
+	StateStaysNew         bool `json:"state_stays_new"`         // an API message leaves state 0 alone, instead of 0 -> 1
+	EndedCode             int  `json:"ended_code"`              // send_msg into an ended session; 95013
+	LapsedCode            int  `json:"lapsed_code"`             // send_msg 48 h after the customer's last message; 95002
+	RecallTwiceCode       int  `json:"recall_twice_code"`       // recall of what is recalled already; 95028
+
+	OptionalOpenKfID   bool          `json:"optional_open_kfid"`   // sync_msg without open_kfid pulls all accounts of the corp
+	PageCap            int           `json:"page_cap"`             // most items a page, whatever limit says; 1000
+	EmptyPageEvery     int           `json:"empty_page_every"`     // each nth pull of an account is empty with has_more=1; 1 means for ever
+	IdleCursor         string        `json:"idle_cursor"`          // same (default), fresh, empty
+	UnknownCursorCode  int           `json:"unknown_cursor_code"`  // 40058
+	EventsWithoutMsgID bool          `json:"events_without_msgid"` // events carry no msgid
+	SyncTokenTTL       time.Duration `json:"sync_token_ttl"`       // 10m
+	TokenlessPerMinute int           `json:"tokenless_per_minute"` // sync_msg without token, per account; 60
+
+	AccessTokenTTL    time.Duration `json:"access_token_ttl"`     // 2h
+	RepeatedGetToken  string        `json:"repeated_gettoken"`    // same (default), new, new_kills_old
+	RevokedCode       int           `json:"revoked_code"`         // errcode for a token that died early; 40014
+	CallsPerMinute    int           `json:"calls_per_minute"`     // one corp, one path; 10000
+	CallsPerHour      int           `json:"calls_per_hour"`       // one corp, one path; 150000
+	IPCallsPerMinute  int           `json:"ip_calls_per_minute"`  // one address, one path; 20000
+	IPCallsPerHour    int           `json:"ip_calls_per_hour"`    // one address, one path; 600000
+	BadSecretsPerHour int           `json:"bad_secrets_per_hour"` // failing gettoken calls of one address before an hour's ban; 2000
+
+	CallbackAttempts  int           `json:"callback_attempts"`  // in total; 3
+	CallbackTimeout   time.Duration `json:"callback_timeout"`   // real time for one attempt; 5s
+	CallbackPause     time.Duration `json:"callback_pause"`     // real time between attempts; none
+	FreshRetry        bool          `json:"fresh_retry"`        // a repeated callback is encrypted anew, instead of the same bytes
+	CoalesceCallbacks bool          `json:"coalesce_callbacks"` // no second callback for an account while one waits to go out
+	EchoTimeout       time.Duration `json:"echo_timeout"`       // real time for the answer to URL verification; 1s
+
+	MaxImageBytes int  `json:"max_image_bytes"` // 10 MiB; older pages say 2 MiB
+	LaxMedia      bool `json:"lax_media"`       // take any bytes as image, voice or video
+	RefuseEscapes bool `json:"refuse_escapes"`  // a request body with \uXXXX escapes is 40033
+}
+
+func (p Personality) withDefaults() Personality {
+	or(&p.RepeatedMsgID, RepeatRefuse)
+	or(&p.RepeatedMsgIDCode, 40058)
+	or(&p.MsgIDMemory, 72*time.Hour)
+	or(&p.EndedCode, 95013)
+	or(&p.LapsedCode, 95002)
+	or(&p.RecallTwiceCode, 95028)
+	or(&p.PageCap, maxPage)
+	or(&p.IdleCursor, IdleSame)
+	or(&p.UnknownCursorCode, 40058)
+	or(&p.SyncTokenTTL, 10*time.Minute)
+	or(&p.TokenlessPerMinute, 60)
+	or(&p.AccessTokenTTL, 7200*time.Second)
+	or(&p.RepeatedGetToken, TokenSame)
+	or(&p.RevokedCode, 40014)
+	or(&p.CallsPerMinute, 10_000)
+	or(&p.CallsPerHour, 150_000)
+	or(&p.IPCallsPerMinute, 20_000)
+	or(&p.IPCallsPerHour, 600_000)
+	or(&p.BadSecretsPerHour, 2000)
+	or(&p.CallbackAttempts, 3)
+	or(&p.CallbackTimeout, 5*time.Second)
+	or(&p.EchoTimeout, time.Second)
+	or(&p.MaxImageBytes, 10<<20)
+	return p
+}
+
+func or[T comparable](field *T, def T) {
+	var zero T
+	if *field == zero {
+		*field = def
+	}
+}
+
+func (p Personality) validate() error {
+	for _, f := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"repeated_msgid", p.RepeatedMsgID, []string{RepeatRefuse, RepeatAccept, RepeatDeliver}},
+		{"idle_cursor", p.IdleCursor, []string{IdleSame, IdleFresh, IdleEmpty}},
+		{"repeated_gettoken", p.RepeatedGetToken, []string{TokenSame, TokenNew, TokenNewKillsOld}},
+	} {
+		if !slices.Contains(f.allowed, f.value) {
+			return fmt.Errorf("personality %s is %q; use one of %q", f.name, f.value, f.allowed)
+		}
+	}
+	for name, d := range map[string]time.Duration{
+		"msgid_memory": p.MsgIDMemory, "sync_token_ttl": p.SyncTokenTTL, "access_token_ttl": p.AccessTokenTTL,
+		"callback_timeout": p.CallbackTimeout, "callback_pause": p.CallbackPause, "echo_timeout": p.EchoTimeout,
+	} {
+		if d < 0 {
+			return fmt.Errorf("personality %s is %v; it cannot be negative", name, d)
+		}
+	}
+	if p.AccessTokenTTL < time.Second {
+		return fmt.Errorf("personality access_token_ttl is %v; use at least 1s", p.AccessTokenTTL)
+	}
+	if p.PageCap < 1 || p.CallbackAttempts < 1 || p.EmptyPageEvery < 0 || p.MaxImageBytes < 1 {
+		return fmt.Errorf("personality page_cap, callback_attempts and max_image_bytes must be at least 1, empty_page_every at least 0")
+	}
+	return nil
+}
+
+// personalityText is Personality with its durations as text ("10m").
+type personalityText struct {
+	*plainPersonality
+	MsgIDMemory     textDuration `json:"msgid_memory"`
+	SyncTokenTTL    textDuration `json:"sync_token_ttl"`
+	AccessTokenTTL  textDuration `json:"access_token_ttl"`
+	CallbackTimeout textDuration `json:"callback_timeout"`
+	CallbackPause   textDuration `json:"callback_pause"`
+	EchoTimeout     textDuration `json:"echo_timeout"`
+}
+
+type plainPersonality Personality
+
+func (p *Personality) asText() personalityText {
+	return personalityText{
+		(*plainPersonality)(p), textDuration(p.MsgIDMemory), textDuration(p.SyncTokenTTL), textDuration(p.AccessTokenTTL),
+		textDuration(p.CallbackTimeout), textDuration(p.CallbackPause), textDuration(p.EchoTimeout),
+	}
+}
+
+// MarshalJSON writes durations as text, "10m0s".
+func (p Personality) MarshalJSON() ([]byte, error) { return json.Marshal(p.asText()) }
+
+// UnmarshalJSON changes the fields that the object names and leaves the others as they are;
+// an unknown field is an error.
+func (p *Personality) UnmarshalJSON(b []byte) error {
+	w := p.asText()
+	if err := decodeStrict(b, &w); err != nil {
+		return err
+	}
+	p.MsgIDMemory, p.SyncTokenTTL, p.AccessTokenTTL = time.Duration(w.MsgIDMemory), time.Duration(w.SyncTokenTTL), time.Duration(w.AccessTokenTTL)
+	p.CallbackTimeout, p.CallbackPause, p.EchoTimeout = time.Duration(w.CallbackTimeout), time.Duration(w.CallbackPause), time.Duration(w.EchoTimeout)
+	return nil
+}
+
+// textDuration is a duration that JSON sees as "1m30s".
+type textDuration time.Duration
+
+func (t textDuration) MarshalText() ([]byte, error) { return []byte(time.Duration(t).String()), nil }
+
+func (t *textDuration) UnmarshalText(b []byte) error {
+	d, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("duration %q: write it like 1500ms, 20s or 49h", b)
+	}
+	*t = textDuration(d)
+	return nil
+}
+
+func decodeStrict(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("there is something after the JSON value")
+	}
+	return nil
+}
