@@ -362,6 +362,20 @@ func TestNextAndLast(t *testing.T) {
 	if _, err := b.Last(ctx, events.StreamMessage, "kf.message.ww1.wk1.*.nobody"); !errors.Is(err, bus.ErrNotFound) {
 		t.Errorf("nobody's: got %v, want ErrNotFound", err)
 	}
+	for _, c := range []struct {
+		name string
+		t    time.Time
+		want uint64 // 0: none
+	}{
+		{"since before the first", s.Time.Add(-time.Hour), seqs[0]},
+		{"since the second sharp", s.Time, seqs[1]},
+		{"since tomorrow", s.Time.Add(24 * time.Hour), 0},
+	} {
+		got, err := b.NextSince(ctx, events.StreamMessage, c.t, anyType)
+		if got.Seq != c.want || (c.want == 0) != errors.Is(err, bus.ErrNotFound) {
+			t.Errorf("%s: got %d, %v; want %d", c.name, got.Seq, err, c.want)
+		}
+	}
 }
 
 func TestTimerIsDueOnce(t *testing.T) {

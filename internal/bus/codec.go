@@ -79,7 +79,7 @@ var order = [...]string{"specversion", "id", "source", "type", "subject", "time"
 func structured(e event.Event) ([]byte, error) {
 	a := attributes(e)
 	var b bytes.Buffer
-	b.Grow(len(e.Data()) + 512)
+	b.Grow(len(e.Data()) + 1024)
 	b.WriteByte('{')
 	put := func(name, value string) {
 		if b.Len() > 1 {
@@ -123,6 +123,9 @@ func isJSON(contentType string) bool {
 }
 
 func quote(s string) []byte {
+	if isPlainText(s) {
+		return append(append(append(make([]byte, 0, len(s)+2), '"'), s...), '"')
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -130,6 +133,16 @@ func quote(s string) []byte {
 		panic(err) // a string always encodes
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// isPlainText: nothing of it is escaped in JSON.
+func isPlainText(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // Decode reads a CloudEvent in structured or binary mode. Header names count in

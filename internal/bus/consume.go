@@ -47,6 +47,7 @@ func (b *Bus) Consume(ctx context.Context, c jetstream.Consumer, o Consuming, h 
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	w := worker{bus: b, log: log, stream: info.Stream, name: info.Name, ackWait: info.Config.AckWait, o: o, h: h, stopping: ctx.Done()}
+	doubt := make(chan struct{}, 1) // the consumer may be gone
 	cc, err := c.Consume(func(m jetstream.Msg) { w.handle(work, m) },
 		jetstream.PullMaxMessages(max(o.Prefetch, 1)),
 		jetstream.PullExpiry(30*time.Second), jetstream.PullHeartbeat(5*time.Second),
@@ -54,16 +55,27 @@ func (b *Bus) Consume(ctx context.Context, c jetstream.Consumer, o Consuming, h 
 			if ctx.Err() == nil {
 				log.Warn().Err(err).Msg("consume")
 			}
+			select {
+			case doubt <- struct{}{}:
+			default:
+			}
 		}))
 	if err != nil {
 		return fmt.Errorf("consume %s of %s: %w", info.Name, info.Stream, Classify(err))
 	}
-	select {
-	case <-ctx.Done():
-	case <-cc.Closed():
-		if ctx.Err() == nil {
-			return fmt.Errorf("consume %s of %s: the consumer or the connection is gone", info.Name, info.Stream)
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-cc.Closed():
+		case <-doubt:
+			// A client that asks a consumer which was deleted before hears only that nobody answers.
+			if _, err := b.JS.Consumer(ctx, info.Stream, info.Name); !isGone(err) {
+				continue
+			}
+			cc.Stop()
 		}
+		return fmt.Errorf("consume %s of %s: the consumer or the connection is gone", info.Name, info.Stream)
 	}
 	drain := o.Drain
 	if drain <= 0 {
@@ -73,6 +85,10 @@ func (b *Bus) Consume(ctx context.Context, c jetstream.Consumer, o Consuming, h 
 	cc.Drain() // Stop would leave the buffered messages to wait for AckWait
 	<-cc.Closed()
 	return nil
+}
+
+func isGone(err error) bool {
+	return errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 type worker struct {

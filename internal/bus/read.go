@@ -39,6 +39,11 @@ func (b *Bus) Next(ctx context.Context, stream string, from uint64, subject stri
 	return b.leaderGet(ctx, stream, map[string]any{"seq": max(from, 1), "next_by_subj": subject})
 }
 
+// NextSince is [Bus.Next] from the first message that was stored at t or later.
+func (b *Bus) NextSince(ctx context.Context, stream string, t time.Time, subject string) (Stored, error) {
+	return b.leaderGet(ctx, stream, map[string]any{"start_time": t.UTC(), "next_by_subj": subject})
+}
+
 func (b *Bus) leaderGet(ctx context.Context, stream string, ask map[string]any) (Stored, error) {
 	req, err := json.Marshal(ask)
 	if err != nil {

@@ -107,6 +107,7 @@ type Suspect struct {
 	Credential string `json:"credential"`
 	Hash       string `json:"sha256"`
 	ErrCode    int    `json:"errcode"`
+	Generation uint64 `json:"generation,omitempty"` // of the refused token; one ahead of the tokenkeeper's own counts too
 }
 
 // Pause is the value of a key in [BucketThrottle]: the platform said 45009, and

@@ -1,0 +1,98 @@
+package syncer
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/pkg/kfapi"
+)
+
+const (
+	msgTypeUnknown = "unknown"
+
+	// envelopeBytes is room for what stands around an item: attributes, headers, protocol.
+	envelopeBytes = 8 << 10
+
+	reasonTooLarge = "too_large"
+	reasonUnfit    = "unfit" // it cannot be made an event
+)
+
+// origin is what the items of a page have in common.
+type origin struct {
+	corp, openKfID, trace string
+
+	maxPayload int  // what the broker takes as one message, in bytes
+	careful    bool // try every event
+}
+
+// route makes an item of a page an event to be. What cannot be trusted keeps its bytes and becomes a message of type
+// "unknown".
+func (o origin) route(it kfapi.Item, seq uint64, history bool) events.Inbound {
+	in := events.Inbound{
+		Corp: o.corp, OpenKfID: o.openKfID, ExternalUserID: it.ExternalUserID, MsgID: it.MsgID,
+		MsgType: it.MsgType, EventType: it.EventType, SendTime: it.SendTime, Origin: it.Origin,
+		Seq: seq, Raw: it.Raw, History: history, TraceParent: o.trace,
+	}
+	if it.Err != nil || it.MsgType == "" {
+		in.MsgType, in.EventType = msgTypeUnknown, ""
+	}
+	return in
+}
+
+// split routes a whole page that was asked for with c. An item without send_time counts as old as the one before it.
+// Items that the broker would refuse are left out and returned as dead letters; they keep their place in the order.
+func (o origin) split(c events.Cursor, items []kfapi.Item) (ms []bus.Message, kinds []events.Kind, dead []events.Dead) {
+	ms, kinds = make([]bus.Message, 0, len(items)+1), make([]events.Kind, 0, len(items))
+	start, sent := c.ColdStart.Unix(), c.Newest
+	for i, it := range items {
+		if it.SendTime > 0 {
+			sent = it.SendTime
+		}
+		in := o.route(it, c.Seq+1+uint64(i), sent > 0 && sent < start)
+		e := in.Event()
+		e.DataBase64 = e.DataBase64 || it.Err != nil && !json.Valid(it.Raw)
+		if reason, detail := o.unfit(e); reason != "" {
+			dead = append(dead, events.Dead{Service: bus.ServiceSyncer, Reason: reason, Detail: detail, Subject: in.Subject(), Payload: in.Raw})
+			continue
+		}
+		ms = append(ms, bus.Message{Subject: in.Subject(), Event: e})
+		kinds = append(kinds, kindOf(in))
+	}
+	return ms, kinds, dead
+}
+
+// unfit says why an event cannot be stored; "" if it can.
+func (o origin) unfit(e event.Event) (reason, detail string) {
+	if n := wireBytes(e); n > o.maxPayload {
+		return reasonTooLarge, fmt.Sprintf("up to %d bytes as an event; the broker takes %d", n, o.maxPayload)
+	}
+	if o.careful {
+		if _, _, err := bus.Encode(e, bus.ModeStructured); err != nil {
+			return reasonUnfit, err.Error()
+		}
+	}
+	return "", ""
+}
+
+// wireBytes is the most that an event can need on the wire.
+func wireBytes(e event.Event) int {
+	if e.DataBase64 {
+		return base64.StdEncoding.EncodedLen(len(e.DataEncoded)) + envelopeBytes
+	}
+	return len(e.DataEncoded) + envelopeBytes
+}
+
+func kindOf(in events.Inbound) events.Kind {
+	switch {
+	case in.History:
+		return events.KindHistory
+	case in.MsgType == kfapi.MsgTypeEvent:
+		return events.KindEvent
+	}
+	return events.KindMessage
+}
