@@ -1,0 +1,232 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/pkg/events"
+)
+
+const (
+	// Patience is how long a caller whose token was refused waits for a newer one. The tokenkeeper has one within 2 s.
+	Patience = 5 * time.Second
+
+	reread      = 2 * time.Second // the bucket is read this often beside the watch, which can be refused or die
+	rewatch     = 5 * time.Second // pause before a watch that ended is begun again
+	reportEvery = 3 * time.Second // the same token is reported again no sooner
+)
+
+// ErrNone means that there was no access token when the caller's time was over.
+var ErrNone = errors.New("there is no usable access token; is the tokenkeeper running, and its secret right?")
+
+// Watcher keeps the newest access token of one credential. Make it with [New], and run it. Safe for concurrent use.
+type Watcher struct {
+	bus                   *bus.Bus
+	corp, credential, key string
+	log                   zerolog.Logger
+	now                   func() time.Time
+	publish               func(events.Suspect) error
+
+	following atomic.Bool   // the watch is on
+	missed    chan struct{} // capacity 1: the watch did not bring what was read
+
+	mu      sync.Mutex
+	value   *Value        // nil: none yet
+	changed chan struct{} // closed when value changes
+	doubt   doubt
+	broken  uint64 // revision of the entry that could not be read, so that it is logged once
+}
+
+// doubt is what is known against a token.
+type doubt struct {
+	hash     string
+	since    time.Time // the first refusal
+	reported time.Time // the last report that went out
+}
+
+// New returns a watcher of a corp's credential, which is the operator's name for one app's secret. It does no I/O.
+func New(b *bus.Bus, corp, credential string, log zerolog.Logger, now func() time.Time) *Watcher {
+	w := &Watcher{
+		bus: b, corp: corp, credential: credential, key: events.TokenKey(corp, credential),
+		log: log.With().Str("corp", corp).Str("credential", credential).Logger(), now: now,
+		missed: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	w.publish = w.publishSuspect
+	return w
+}
+
+// Run follows the bucket until ctx ends, and then returns nil. What it cannot read it tries again.
+func (w *Watcher) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { w.watch(ctx) })
+	defer wg.Wait()
+	tick := time.NewTicker(reread)
+	defer tick.Stop()
+	for {
+		w.read(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// read asks the bucket. An entry that is gone changes nothing: the copy stays.
+func (w *Watcher) read(ctx context.Context) {
+	e, err := w.bus.Read(ctx, events.BucketTokens, w.key)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Debug().Err(err).Msg("access token not read; the one in hand stays in use")
+		}
+		return
+	}
+	if e.Value != nil && w.take(e.Value, e.Revision) && w.following.Load() {
+		select {
+		case w.missed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// watch hears of changes at once. It is for speed only: read finds them too, and where a user may not make the consumer
+// that a watch needs, nothing else is lost.
+func (w *Watcher) watch(ctx context.Context) {
+	for {
+		err := w.follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		w.log.Debug().Err(err).Dur("again_in", rewatch).Msg("watch of the access token ended")
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rewatch):
+		}
+	}
+}
+
+func (w *Watcher) follow(ctx context.Context) error {
+	kv, err := w.bus.JS.KeyValue(ctx, events.BucketTokens)
+	if err != nil {
+		return err
+	}
+	updates, err := kv.Watch(ctx, w.key)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = updates.Stop() }() // a consumer that stays behind ends by itself
+	w.following.Store(true)
+	defer w.following.Store(false)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.missed:
+			return errors.New("it missed a change")
+		case e, open := <-updates.Updates():
+			if !open {
+				return errors.New("the broker ended it")
+			}
+			if e != nil && len(e.Value()) > 0 { // nil: all there was has come; empty: a deletion
+				w.take(e.Value(), e.Revision())
+			}
+		}
+	}
+}
+
+// take keeps what was read if it is newer than what is in hand, and reports whether it was.
+func (w *Watcher) take(raw []byte, revision uint64) bool {
+	v, err := Decode(raw)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		if w.broken != revision {
+			w.broken = revision
+			w.log.Warn().Err(err).Uint64("revision", revision).Msg("the access token in the bucket is not readable; ignored")
+		}
+		return false
+	}
+	old := w.value
+	if old != nil && v.Generation <= old.Generation {
+		if v.Generation == old.Generation && v.Hash == old.Hash {
+			w.value = &v // it may live longer than was said
+		}
+		return false
+	}
+	w.value = &v
+	close(w.changed)
+	w.changed = make(chan struct{})
+	w.log.Debug().Uint64("generation", v.Generation).Str("sha256", v.Hash).Time("expires", v.Expires).Msg("new access token")
+	return true
+}
+
+// Current returns the newest token without waiting; ok is false before the first.
+func (w *Watcher) Current() (v Value, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.value == nil {
+		return Value{}, false
+	}
+	return *w.value, true
+}
+
+// AccessToken returns the newest token. It waits while there is none, and, for at most [Patience] after the first refusal
+// of a token, for a newer one, so that a token that is known to be bad is not used again and again. The error is an
+// [ErrNone] that wraps the error of ctx.
+func (w *Watcher) AccessToken(ctx context.Context) (Value, error) {
+	for {
+		v, doubted, changed := w.look()
+		var over <-chan time.Time
+		if v != nil {
+			if doubted == 0 {
+				return *v, nil
+			}
+			over = time.After(doubted)
+		}
+		select {
+		case <-ctx.Done():
+			return Value{}, fmt.Errorf("access token of %s: %w: %w", w.key, ErrNone, ctx.Err())
+		case <-changed:
+		case <-over:
+		}
+	}
+}
+
+// newer waits, at most [Patience], for a token of a later generation.
+func (w *Watcher) newer(ctx context.Context, than uint64) (v Value, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	for {
+		v, _, changed := w.look()
+		if v != nil && v.Generation > than {
+			return *v, true
+		}
+		select {
+		case <-ctx.Done():
+			return Value{}, false
+		case <-changed:
+		}
+	}
+}
+
+// look returns the token in hand, nil before the first; for how long it is not to be used, because it was refused a moment
+// ago; and what is closed when there is another. A token is held back once only: where the platform refuses some calls and
+// not others, callers must not be held up again and again.
+func (w *Watcher) look() (v *Value, doubted time.Duration, changed <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.value != nil && w.doubt.hash == w.value.Hash {
+		if age := w.now().Sub(w.doubt.since); age >= 0 && age < Patience {
+			doubted = Patience - age
+		}
+	}
+	return w.value, doubted, w.changed
+}
