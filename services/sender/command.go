@@ -1,0 +1,176 @@
+package sender
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/pkg/kfapi"
+	"github.com/kfbus/kfbus/services/sender/window"
+)
+
+// The APIs of the verbs, as they are named in [events.BucketThrottle].
+const (
+	apiSend     = "send_msg"
+	apiReply    = "send_msg_on_event"
+	apiRecall   = "recall_msg"
+	apiTransfer = "service_state/trans"
+)
+
+func apis() []string { return []string{apiSend, apiReply, apiRecall, apiTransfer} }
+
+// job is one command in hand.
+type job struct {
+	src     bus.Stored // as the team published it
+	subject events.Subject
+	cmd     events.Command
+	ask     window.Command
+	api     string
+	code    string // of a reply
+	request func(ctx context.Context, accessToken string) (said, error)
+
+	waited time.Duration // in the lane so far
+	paid   bool          // the rate limit has let it through
+	parked bool          // it was put aside before
+}
+
+// said is what an accepted request brought back.
+type said struct {
+	msgCode string // of a transfer
+	errmsg  string
+}
+
+// conversation is the key of the ledger.
+func (j *job) conversation() string { return j.subject.ConversationKey() }
+
+// read turns what a team published into a job. On error the job holds what could be read; without a subject nobody can be
+// answered. The error says which field is wrong and why, never what the field held.
+func (s *Sender) read(src bus.Stored) (*job, error) {
+	j := &job{src: src}
+	var err error
+	if j.subject, err = src.Published(); err != nil {
+		return j, errors.New("the subject has a token that is neither an id nor the hash of one")
+	}
+	switch e, decodeErr := src.Event(); {
+	case decodeErr == nil:
+		j.cmd, err = events.CommandFromEvent(j.subject, e, src.Time)
+	case errors.Is(decodeErr, bus.ErrBare):
+		j.cmd, err = events.CommandFromJSON(j.subject, src.Header.Get("Nats-Msg-Id"), src.Data, src.Time)
+	default:
+		err = decodeErr
+	}
+	switch {
+	case err != nil:
+		return j, err
+	case j.subject.Corp != events.Token(s.corp):
+		return j, &events.InvalidCommand{Field: "subject", Why: "names a corp that no sender serves here"}
+	}
+	j.ask = window.Command{
+		Team: j.subject.Team, ID: j.cmd.ID, Verb: window.Verb(j.subject.Name), ExpiresAt: j.cmd.ExpiresAt,
+		Generation: j.cmd.Generation, Hold: j.cmd.InHumanSession == events.HumanHold, Target: j.cmd.Target,
+	}
+	return j, s.prepare(j)
+}
+
+// prepare makes the request of the verb, checked against every limit of the platform that is known.
+func (s *Sender) prepare(j *job) error {
+	switch j.subject.Name {
+	case events.VerbSend:
+		return s.prepareSend(j)
+	case events.VerbReply:
+		return s.prepareReply(j)
+	case events.VerbRecall:
+		return s.prepareRecall(j)
+	case events.VerbTransfer:
+		return s.prepareTransfer(j)
+	}
+	return &events.InvalidCommand{Field: "subject", Why: "names a verb that is none of send, reply, recall and transfer"}
+}
+
+func (s *Sender) prepareSend(j *job) error {
+	m, err := kfapi.ParseMessage(j.cmd.Body)
+	if err != nil {
+		return err
+	}
+	req := kfapi.SendMsgRequest{ToUser: j.cmd.ExternalUserID, OpenKfID: j.cmd.OpenKfID, MsgID: j.ask.MsgID(), Message: m}
+	j.api = apiSend
+	j.request = func(ctx context.Context, token string) (said, error) {
+		r, err := s.api.SendMsg(ctx, token, req)
+		return said{errmsg: r.ErrMsg}, err
+	}
+	return req.Validate()
+}
+
+func (s *Sender) prepareReply(j *job) error {
+	m, err := kfapi.ParseMessage(j.cmd.Body, "code")
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Code string `json:"code"`
+	}
+	if json.Unmarshal(j.cmd.Body, &body) != nil || body.Code == "" {
+		return &events.InvalidCommand{Field: "code", Why: "is missing or not a string; it is the welcome_code or msg_code of the event"}
+	}
+	req := kfapi.SendMsgOnEventRequest{Code: body.Code, MsgID: j.ask.MsgID(), Message: m}
+	j.api, j.code = apiReply, body.Code
+	j.request = func(ctx context.Context, token string) (said, error) {
+		r, err := s.api.SendMsgOnEvent(ctx, token, req)
+		return said{errmsg: r.ErrMsg}, err
+	}
+	return req.Validate()
+}
+
+func (s *Sender) prepareRecall(j *job) error {
+	if err := strict(j.cmd.Body, &struct{}{}); err != nil {
+		return err
+	}
+	if j.cmd.Target == j.cmd.ID || len(j.cmd.Target) > events.MaxCommandID {
+		return &events.InvalidCommand{Field: "target_command_id", Why: "names this recall itself, or is too long to be a command id"}
+	}
+	req := kfapi.RecallMsgRequest{MsgID: window.MsgID(j.ask.Team, j.cmd.Target), OpenKfID: j.cmd.OpenKfID}
+	j.api = apiRecall
+	j.request = func(ctx context.Context, token string) (said, error) {
+		return said{}, s.api.RecallMsg(ctx, token, req)
+	}
+	return req.Validate()
+}
+
+func (s *Sender) prepareTransfer(j *job) error {
+	var body struct {
+		ServiceState   *kfapi.ServiceState `json:"service_state"`
+		ServicerUserID string              `json:"servicer_userid"`
+	}
+	if err := strict(j.cmd.Body, &body); err != nil {
+		return err
+	}
+	if body.ServiceState == nil {
+		return &events.InvalidCommand{Field: "service_state", Why: "is missing"}
+	}
+	req := kfapi.ServiceStateTransRequest{OpenKfID: j.cmd.OpenKfID, ExternalUserID: j.cmd.ExternalUserID,
+		ServiceState: *body.ServiceState, ServicerUserID: body.ServicerUserID}
+	j.api, j.ask.State, j.ask.Servicer = apiTransfer, int(req.ServiceState), req.ServicerUserID
+	j.request = func(ctx context.Context, token string) (said, error) {
+		r, err := s.api.ServiceStateTrans(ctx, token, req)
+		return said{msgCode: r.MsgCode, errmsg: r.ErrMsg}, err
+	}
+	return req.Validate()
+}
+
+// strict decodes a body that has these fields and no other. Its error does not repeat what the body held.
+func strict(body []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if d.Decode(into) != nil {
+		return &events.InvalidCommand{Field: "body", Why: "has a field that this verb does not know, or one of the wrong type"}
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return &events.InvalidCommand{Field: "body", Why: "has something after its end"}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package sender
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
+
+	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/pkg/events"
+)
+
+// blockLength is how long the platform shuts an API whose calls a minute were exceeded. Where it is an hour, the first call
+// after each minute finds out.
+//
+// https://developer.work.weixin.qq.com/document/path/90312
+const blockLength = time.Minute
+
+// limits keep the number of requests to each API below the platform's. They are of this replica; the pause after 45009 is
+// everybody's.
+type limits struct {
+	bus  *bus.Bus
+	corp string
+	log  zerolog.Logger
+	now  func() time.Time
+	apis map[string]*limit
+
+	block time.Duration // blockLength; tests have less time
+}
+
+type limit struct {
+	minute, hour *rate.Limiter
+
+	mu    sync.Mutex
+	until time.Time // shut until then; our clock
+	own   time.Time // when we shut it ourselves
+}
+
+func newLimits(b *bus.Bus, corp string, cfg Config, log zerolog.Logger, now func() time.Time) *limits {
+	l := &limits{bus: b, corp: corp, log: log, now: now, apis: map[string]*limit{}, block: blockLength}
+	for _, api := range apis() {
+		burst := max(1, cfg.CallsPerMinute/20)
+		l.apis[api] = &limit{
+			minute: bucket(cfg.CallsPerMinute, burst, time.Minute),
+			hour:   bucket(cfg.CallsPerHour, min(cfg.CallsPerMinute, cfg.CallsPerHour), time.Hour),
+		}
+	}
+	return l
+}
+
+// bucket lets no more than most pass in any period d, and burst of them at once.
+func bucket(most, burst int, d time.Duration) *rate.Limiter {
+	perSecond := max(float64(most-burst), float64(most)/100) / d.Seconds() // burst may be all there is
+	return rate.NewLimiter(rate.Limit(perSecond), burst)
+}
+
+// take returns 0 if j may make its request now, and else how long it must wait. A wait of no more than patience is paid
+// for: after it the request may be made.
+func (l *limits) take(j *job, now time.Time, patience time.Duration) time.Duration {
+	a := l.apis[j.api]
+	if pause := a.paused(now); pause > 0 {
+		return pause
+	}
+	if j.paid {
+		return 0
+	}
+	m, h := a.minute.ReserveN(now, 1), a.hour.ReserveN(now, 1)
+	pause := max(m.DelayFrom(now), h.DelayFrom(now))
+	if pause > patience {
+		m.CancelAt(now)
+		h.CancelAt(now)
+		return pause
+	}
+	j.paid = true
+	return pause
+}
+
+func (a *limit) paused(now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.until.Sub(now)
+}
+
+// shut stops an API for all replicas: the platform said 45009.
+func (l *limits) shut(ctx context.Context, api string) {
+	a, now := l.apis[api], l.now()
+	until := now.Add(l.block).UTC()
+	a.mu.Lock()
+	known := a.until.After(now)
+	a.until, a.own = until, now
+	a.mu.Unlock()
+	if known { // of several requests under way each hears it
+		return
+	}
+	l.log.Warn().Str("api", api).Time("until", until).Msg("the platform says 45009: paused for all replicas")
+	value, err := json.Marshal(events.Pause{API: api, Until: until})
+	if err == nil {
+		err = l.bus.Put(ctx, events.BucketThrottle, events.ThrottleKey(l.corp, api), value, l.block)
+	}
+	if err != nil {
+		l.log.Warn().Err(err).Str("api", api).Msg("other replicas were not told of the rate limit")
+	}
+}
+
+// look reads what other replicas said of each API. The key's presence decides, not a clock: the broker removes it.
+func (l *limits) look(ctx context.Context) error {
+	for _, api := range apis() {
+		e, err := l.bus.Read(ctx, events.BucketThrottle, events.ThrottleKey(l.corp, api))
+		if err != nil {
+			return err
+		}
+		l.apis[api].heard(e, l.now(), l.block)
+	}
+	return nil
+}
+
+func (a *limit) heard(e bus.Entry, now time.Time, block time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if e.Value == nil {
+		if now.Sub(a.own) > block { // our own word counts even if it could not be stored
+			a.until = time.Time{}
+		}
+		return
+	}
+	var p events.Pause
+	if json.Unmarshal(e.Value, &p) != nil || p.Until.Sub(now) > time.Hour {
+		p.Until = now.Add(block)
+	}
+	if soonest := now.Add(2 * limitsEvery); p.Until.Before(soonest) { // it is still there
+		p.Until = soonest
+	}
+	a.until = p.Until
+}
+
+// limitsEvery is how often the shared pauses are read.
+const limitsEvery = time.Second

@@ -1,0 +1,72 @@
+package sender
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/rs/zerolog"
+
+	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/services/sender/window"
+)
+
+// show tells the teams what the ledger means for them, beside whatever else is done; wait returns when it is told. It is a
+// view and never the truth: an error is logged, and the next change tells again.
+func (s *Sender) show(ctx context.Context, p party) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.tell(ctx, p); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("the conversation's view is not written; its next change will be")
+		}
+	}()
+	return func() { <-done }
+}
+
+// tell makes the view from the ledger as it is now. It is written only over the view that was there before the ledger was
+// read, so that of two who tell at the same time the one with the older ledger is refused.
+func (s *Sender) tell(ctx context.Context, p party) error {
+	key := p.subject.ConversationKey()
+	for try := 0; ; try++ {
+		old, err := s.bus.Read(ctx, events.BucketConversations, key)
+		if err != nil {
+			return err
+		}
+		e, err := s.bus.Read(ctx, events.BucketLedger, key)
+		if err != nil {
+			return err
+		}
+		var l window.Ledger
+		if json.Unmarshal(e.Value, &l) != nil {
+			return nil // who finds it unreadable next makes it anew, and then tells
+		}
+		value, err := json.Marshal(s.conversation(p, l))
+		if err != nil {
+			return err
+		}
+		if _, err := s.bus.Swap(ctx, events.BucketConversations, key, value, old.Revision, 0); !errors.Is(err, bus.ErrConflict) {
+			return err
+		}
+		if err := s.yield(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Sender) conversation(p party, l window.Ledger) events.Conversation {
+	v := s.rules.View(l, s.clock(l, true))
+	c := events.Conversation{
+		Corp: s.corp, OpenKfID: p.openKfID, ExternalUserID: p.externalUserID, SendsLeft: v.SendsLeft, SessionState: v.SessionState,
+		Generation: v.Generation, UpdatedAt: s.now().UTC(),
+	}
+	if v.Servicer {
+		c.Servicer = l.Servicer
+	}
+	if !v.WindowEndsAt.IsZero() {
+		ends := v.WindowEndsAt.UTC()
+		c.WindowEndsAt = &ends
+	}
+	return c
+}

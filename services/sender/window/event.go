@@ -1,0 +1,123 @@
+package window
+
+import (
+	"slices"
+	"time"
+)
+
+// The events of a conversation, applied to its ledger. Each may come twice, late, and in any order, and the ledger ends
+// the same. The bool says whether the ledger changed, and so whether there is something to write.
+
+// CustomerWrote applies a message of the customer's (origin 3): a new window of 48 hours and five messages.
+// The window never moves back. A place stays taken unless its message was accepted before this one for certain: what is
+// in flight, in doubt, or was accepted after at (we often learn of a message after having answered the next) carries over.
+// sendTime is the platform's, seq the message's stream sequence.
+func (l Ledger) CustomerWrote(sendTime time.Time, msgid string, seq uint64) (Ledger, bool) {
+	at := At(sendTime)
+	changed := seq > l.CustomerSeq
+	l.CustomerSeq = max(l.CustomerSeq, seq)
+	if at != 0 && at == l.CustomerAt && msgid > l.CustomerMsgID { // two within one second: the same one wins in any order
+		l.CustomerMsgID, changed = msgid, true
+	}
+	if at <= l.CustomerAt {
+		return l, changed
+	}
+	l.CustomerAt, l.CustomerMsgID = at, msgid
+	l.ExhaustedAt, l.ClosedAt, l.ClosedCode = 0, 0, 0
+	l.Records = slices.Clone(l.Records)
+	for i, rec := range l.Records {
+		l.Records[i].Counts = rec.Counts && rec.mayCountSince(at)
+	}
+	return l, true
+}
+
+// AgentWrote notes a message that a human wrote (origin 5). Whether it takes one of the five places is not documented,
+// so it does not count; the platform's 95001 corrects us.
+func (l Ledger) AgentWrote(sendTime time.Time) (Ledger, bool) {
+	at := At(sendTime)
+	if at <= l.AgentAt {
+		return l, false
+	}
+	l.AgentAt = at
+	return l, true
+}
+
+// SessionChanged applies a session_status_change event; change is its change_type. The newest by platform time decides,
+// within one second the highest stream sequence. A takeover by a human (1, 2, 4) raises the generation. Change types
+// that this version does not know are ignored.
+//
+// https://developer.work.weixin.qq.com/document/path/94670
+func (l Ledger) SessionChanged(change int, sendTime time.Time, seq uint64) (Ledger, bool) {
+	state, before := sessionHuman, l
+	switch change {
+	case 1, 2, 4: // picked up, transferred, re-entered
+		l.Generation = max(l.Generation, uint64(max(0, sendTime.Unix())))
+	case 3:
+		state = sessionEnded
+	default:
+		return l, false
+	}
+	if at := At(sendTime); at > l.SessionAt || at == l.SessionAt && seq > l.SessionSeq {
+		l.Session, l.SessionAt, l.SessionSeq = state, at, seq
+	}
+	return l, l.Generation != before.Generation || l.SessionAt != before.SessionAt || l.SessionSeq != before.SessionSeq
+}
+
+// transferred notes our own transition, which no event will tell.
+func (l Ledger) transferred(c Command, now Now) Ledger {
+	at := now.Platform.Truncate(time.Second) // as events count
+	if At(at) >= l.SessionAt {
+		l.Session, l.SessionAt, l.Servicer = c.State, At(at), c.Servicer
+	}
+	if c.State == sessionPool || c.State == sessionHuman {
+		l.Generation = max(l.Generation+1, uint64(max(0, at.Unix())))
+	}
+	return l
+}
+
+// SendFailed applies a msg_send_fail event: the platform had accepted our message and then could not deliver it. If the
+// msgid is one of ours the result is Finished, with a correction of the outcome; a message still on its way is thereby
+// accepted first. Types 4 (48 hours) and 6 (more than five) give the place back; 4, 5 and 6 close the window they speak of.
+// The same event again yields the same correction with nothing changed.
+//
+// https://developer.work.weixin.qq.com/document/path/94670
+func (l Ledger) SendFailed(failMsgID string, failType int, sendTime time.Time, now Now) (Ledger, Result) {
+	rec, ok := l.find(failMsgID)
+	if !ok || rec.Verb != Send && rec.Verb != Reply {
+		return l, Result{}
+	}
+	if rec.Fix != "" {
+		return l, l.result(rec, "", false)
+	}
+	if rec.State.Open() {
+		rec.SentAt = At(sendTime) // accepted before it failed
+		rec = rec.finished(Accepted, ReasonLateEvidence, 0, now)
+	}
+	rec.Counts = rec.Counts && rec.mayCountSince(l.CustomerAt)
+	rec.Fix, rec.FixReason, rec.FailType = Failed, ReasonDeliveryFailed, failType
+	switch failType {
+	case 4:
+		rec.Counts = false
+		l = l.mark(codeWindow, rec, sendTime)
+	case 5:
+		l = l.mark(codeEnded, rec, sendTime)
+	case 6:
+		rec.Counts = false
+		l = l.mark(codeQuota, rec, sendTime)
+	}
+	return l.with(rec), l.result(rec, "", true)
+}
+
+// mark remembers that the platform called the window closed or spent, unless the customer wrote since rec was posted.
+func (l Ledger) mark(code int, rec Record, platform time.Time) Ledger {
+	if rec.Verb != Send || rec.Window != l.CustomerAt {
+		return l
+	}
+	switch code {
+	case codeQuota:
+		l.ExhaustedAt = At(platform)
+	case codeWindow, codeEnded, codeState:
+		l.ClosedAt, l.ClosedCode = At(platform), code
+	}
+	return l
+}
