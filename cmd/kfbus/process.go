@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/internal/service"
+	"github.com/kfbus/kfbus/internal/tokens"
+	"github.com/kfbus/kfbus/pkg/kfapi"
+	"github.com/kfbus/kfbus/services/ingress"
+	"github.com/kfbus/kfbus/services/sender"
+	"github.com/kfbus/kfbus/services/syncer"
+	"github.com/kfbus/kfbus/services/tokenkeeper"
+)
+
+// settings are the variables that services share.
+type settings struct {
+	service.Config
+	NATS       bus.Config
+	EventMode  string `split_words:"true" default:"structured" unit:"structured or binary" desc:"form of published CloudEvents"`
+	CorpID     string `split_words:"true" required:"true" example:"ww0123456789abcdef" desc:"the corpid (企业ID) of the admin console"`
+	Credential string `default:"kf" desc:"the tokenkeeper's name for the app whose access token is used"`
+	APIBaseURL string `split_words:"true" default:"https://qyapi.weixin.qq.com" desc:"where the platform's API is"`
+	AllowHTTP  bool   `split_words:"true" default:"false" desc:"permit plain http to an API that is not on this machine: for a simulator in another container only"`
+}
+
+// Validate reports what is out of bounds.
+func (c settings) Validate() error {
+	if c.EventMode != bus.ModeStructured && c.EventMode != bus.ModeBinary {
+		return fmt.Errorf("KF_EVENT_MODE must be %s or %s", bus.ModeStructured, bus.ModeBinary)
+	}
+	return nil
+}
+
+// Each service's own variables, under its name.
+type (
+	ingressEnv     struct{ Ingress ingress.Config }
+	syncerEnv      struct{ Syncer syncer.Config }
+	senderEnv      struct{ Sender sender.Config }
+	tokenkeeperEnv struct{ Tokenkeeper tokenkeeper.Config }
+)
+
+// process is one running kfbus: the shell, and what its services are wired with.
+type process struct {
+	settings
+	shell  *service.Shell
+	dialer []nats.Option // `dev` connects in the process
+	now    func() time.Time
+}
+
+func newProcess(name string, s settings, log io.Writer) (*process, error) {
+	version, revision := build()
+	shell, err := service.NewShell(service.App{Name: name, Version: version, Revision: revision}, s.Config, log, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return &process{settings: s, shell: shell, now: time.Now}, nil
+}
+
+// connect gives a service its own connection, closed after all parts have ended.
+func (p *process) connect(name string) (*bus.Bus, error) {
+	cfg := p.NATS
+	cfg.EventMode = p.EventMode
+	b, err := bus.Connect(cfg, "kfbus "+name, p.shell.Deps(name).Log, p.dialer...)
+	if err != nil {
+		return nil, err
+	}
+	p.shell.Cleanup("nats "+name, func(context.Context) error { b.Close(); return nil })
+	return b, nil
+}
+
+func (p *process) api() (*kfapi.Client, error) {
+	return kfapi.New(kfapi.Config{BaseURL: p.APIBaseURL, AllowHTTP: p.AllowHTTP, Now: p.now})
+}
+
+func (p *process) ingress(cfg ingress.Config) ([]service.Part, *ingress.Ingress, error) {
+	b, err := p.connect(ingress.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	in, err := ingress.New(cfg, p.CorpID, p.shell.Deps(ingress.Name), b)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []service.Part{{Name: ingress.Name, Run: in.Run}}, in, nil
+}
+
+// caller is what the services that call the platform have in common: their
+// connection, the API, and the access token as it is kept on the bus.
+func (p *process) caller(name string) (*bus.Bus, *kfapi.Client, *tokens.Watcher, error) {
+	b, err := p.connect(name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	api, err := p.api()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return b, api, tokens.New(b, p.CorpID, p.Credential, p.shell.Deps(name).Log, p.now), nil
+}
+
+func (p *process) syncer(cfg syncer.Config) ([]service.Part, error) {
+	b, api, w, err := p.caller(bus.ServiceSyncer)
+	if err != nil {
+		return nil, err
+	}
+	s, err := syncer.New(cfg, syncer.Deps{Deps: p.shell.Deps(bus.ServiceSyncer), Corp: p.CorpID, Bus: b, API: api, Tokens: w})
+	if err != nil {
+		return nil, err
+	}
+	return []service.Part{{Name: "syncer tokens", Run: w.Run}, {Name: bus.ServiceSyncer, Run: s.Run}}, nil
+}
+
+func (p *process) sender(cfg sender.Config) ([]service.Part, error) {
+	b, api, w, err := p.caller(bus.ServiceSender)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sender.New(cfg, sender.Deps{Deps: p.shell.Deps(bus.ServiceSender), Corp: p.CorpID, Bus: b, API: api, Tokens: w})
+	if err != nil {
+		return nil, err
+	}
+	return []service.Part{{Name: "sender tokens", Run: w.Run}, {Name: bus.ServiceSender, Run: s.Run}}, nil
+}
+
+func (p *process) tokenkeeper(cfg tokenkeeper.Config) ([]service.Part, error) {
+	const name = "tokenkeeper"
+	b, err := p.connect(name)
+	if err != nil {
+		return nil, err
+	}
+	api, err := p.api()
+	if err != nil {
+		return nil, err
+	}
+	t, err := tokenkeeper.New(cfg, cfg.Credentials(p.CorpID), b, api, p.shell.Deps(name))
+	if err != nil {
+		return nil, err
+	}
+	return []service.Part{{Name: name, Run: t.Run}}, nil
+}
+
+// environment is the table of variables for --help.
+func environment(cfgs ...any) string {
+	var b strings.Builder
+	b.WriteString("Environment:\n")
+	if err := service.Usage(&b, "KF", cfgs...); err != nil {
+		panic(err) // the configuration structs are ours
+	}
+	return b.String()
+}

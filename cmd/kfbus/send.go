@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+	"github.com/spf13/cobra"
+
+	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/internal/service"
+	"github.com/kfbus/kfbus/pkg/events"
+)
+
+// commanding is what send and recall share: where to publish, and how long to
+// wait for the outcome.
+type commanding struct {
+	connection
+	output
+	corp, team, id string
+	wait, expiry   time.Duration
+}
+
+func (f *commanding) flags(c *cobra.Command) {
+	f.connection.flag(c)
+	f.output.flag(c)
+	c.Flags().StringVar(&f.corp, "corp", os.Getenv("KF_CORP_ID"), "corp id (default: KF_CORP_ID)")
+	c.Flags().StringVar(&f.team, "team", "cli", "team that commands")
+	c.Flags().StringVar(&f.id, "id", "", "command id; the same id is never sent twice (default: a new one)")
+	c.Flags().DurationVar(&f.wait, "wait", 15*time.Second, "wait so long for the outcome; 0 only publishes")
+	c.Flags().DurationVar(&f.expiry, "expires-in", events.DefaultExpiry, "after this time it is not sent any more, 48h at most")
+}
+
+func sendCommand(s std) *cobra.Command {
+	var f commanding
+	var msgType, body string
+	c := &cobra.Command{Use: "send OPEN_KFID EXTERNAL_USERID [TEXT]", Short: "send a message to a customer and wait for the outcome",
+		Long: `send publishes one command, as any NATS client can, and waits for its outcome. TEXT is a text message; for other
+types give --type and --body, the platform's own JSON for that type.
+
+Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
+		Example: "  kfbus send wk… wm… '您好，已发货'\n  kfbus send wk… wm… --type link --body '{\"title\":\"Guide\",\"url\":\"https://e.example\",\"thumb_media_id\":\"M\"}'",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 3 && body == "" || len(args) == 2 && body != "" {
+				return nil
+			}
+			return usage(fmt.Errorf("%s takes OPEN_KFID, EXTERNAL_USERID and either TEXT or --body", c.CommandPath()))
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			content := json.RawMessage(body)
+			if len(args) == 3 {
+				content = jsonOf(map[string]string{"content": args[2]})
+			} else if !json.Valid(content) {
+				return usage(errors.New("--body is not JSON"))
+			}
+			return f.publish(c.Context(), s, events.VerbSend, args[0], args[1], map[string]any{"msgtype": msgType, msgType: content})
+		}}
+	c.Flags().StringVar(&msgType, "type", "text", "msgtype")
+	c.Flags().StringVar(&body, "body", "", "JSON of the message body, instead of TEXT")
+	f.flags(c)
+	return c
+}
+
+func recallCommand(s std) *cobra.Command {
+	var f commanding
+	c := &cobra.Command{Use: "recall OPEN_KFID EXTERNAL_USERID COMMAND_ID", Short: "take back what a command sent, within 2 minutes",
+		Long:    "recall names the command, not the message: before it was sent, it never is; after, it is taken back.",
+		Example: "  kfbus recall wk… wm… cli-5Hx… ",
+		Args:    exactly(3, "OPEN_KFID, EXTERNAL_USERID and COMMAND_ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.publish(c.Context(), s, events.VerbRecall, args[0], args[1], map[string]any{"target_command_id": args[2]})
+		}}
+	f.flags(c)
+	return c
+}
+
+// publish sends one bare JSON command, and waits for what comes of it.
+func (f *commanding) publish(ctx context.Context, s std, verb, openKfID, user string, body map[string]any) error {
+	if f.corp == "" {
+		return usage(errors.New("no corp: give --corp, or set KF_CORP_ID"))
+	}
+	if f.id == "" {
+		f.id = f.team + "-" + nuid.Next()
+	}
+	b, err := f.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	body["command_id"] = f.id
+	body["expirytime"] = time.Now().Add(f.expiry).UTC().Format(time.RFC3339)
+	body["external_userid"], body["open_kfid"] = user, openKfID // needed where the subject holds a hash
+	subject := events.CommandSubject(f.team, f.corp, openKfID, verb, user)
+	outcomes, err := b.NC.SubscribeSync(outcomeFilter(f.team, f.corp, openKfID, user))
+	if err != nil {
+		return fmt.Errorf("watch for the outcome: %w", err)
+	}
+	if err := b.NC.FlushTimeout(toolConnect); err != nil {
+		return fmt.Errorf("watch for the outcome: %w", err)
+	}
+	ack, err := b.JS.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: jsonOf(body), Header: nats.Header{"Nats-Msg-Id": {f.id}}})
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", subject, bus.Classify(err))
+	}
+	if f.wait == 0 {
+		return f.print(s.out, map[string]any{"command_id": f.id, "subject": subject, "sequence": ack.Sequence}, "published "+f.id)
+	}
+	o, err := awaitOutcome(ctx, outcomes, f.id, f.wait)
+	if err != nil {
+		return fmt.Errorf("%w: command %s was stored, but has no outcome after %v: is a sender running?", service.ErrNotReady, f.id, f.wait)
+	}
+	if err := f.print(s.out, o, outcomeText(o)); err != nil {
+		return err
+	}
+	if o.State != events.StateAccepted && o.State != events.StateRecalled {
+		return errSaid
+	}
+	return nil
+}
+
+func outcomeFilter(team, corp, openKfID, user string) string {
+	s := events.Subject{Team: events.Token(team), Corp: events.Token(corp), Account: events.Token(openKfID), User: events.Token(user)}
+	return events.OutcomeSubject(s, "*")
+}
+
+// awaitOutcome waits for the terminal outcome of one command; corrections come
+// later and are for `kfbus tail`.
+func awaitOutcome(ctx context.Context, sub *nats.Subscription, id string, wait time.Duration) (events.Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return events.Outcome{}, err
+		}
+		e, err := bus.Decode(m.Header, m.Data)
+		if err != nil {
+			continue // not ours
+		}
+		var o events.Outcome
+		if e.DataAs(&o) == nil && o.CommandID == id {
+			return o, nil
+		}
+	}
+}
+
+func outcomeText(o events.Outcome) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", o.State, o.CommandID)
+	for _, p := range []struct{ name, value string }{{"reason", o.Reason}, {"corrects", o.Corrects}, {"confirmed by", o.ConfirmedBy}, {"detail", o.Detail}} {
+		if p.value != "" {
+			fmt.Fprintf(&b, " · %s %s", p.name, p.value)
+		}
+	}
+	if o.ErrCode != 0 {
+		fmt.Fprintf(&b, " · errcode %d", o.ErrCode)
+	}
+	if o.SendsLeft != nil {
+		fmt.Fprintf(&b, " · %d sends left", *o.SendsLeft)
+	}
+	return b.String()
+}
+
+func jsonOf(v any) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // only called with what this package built
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
