@@ -74,6 +74,7 @@ func (c *Console) told(s *step, subject events.Subject, e event.Event) {
 		var d events.Doorbell
 		_ = json.Unmarshal(data, &d)
 		s.Summary = d.Event
+		s.Quiet = d.Event == "" || d.Event == events.RingSweep // a try whether the stream answers; the clock's doorbell
 		keys := []string{byTrace(s.Trace)}
 		if d.Event != events.RingSweep {
 			keys = append(keys, lastRing(subject.Account))

@@ -81,8 +81,10 @@ func (c *Console) called(s *step, e kfsim.Entry) {
 			keys[i] = byMsgID(id)
 		}
 		s.Flow = c.flows.find(keys...)
-	case "gettoken":
+	case "gettoken", "kf/account/list":
 		s.Summary, s.Quiet = answer, e.ErrCode == 0 && e.Fault == ""
+	case "get_api_domain_ip": // asked for the time, without an access token
+		s.Summary, s.Quiet = answer, e.Fault == ""
 	default:
 		nth := ""
 		if c.counted.Call == e.Call && c.counted.Count > 0 {
