@@ -224,7 +224,11 @@ func (d *dev) load() (*devEnv, error) {
 
 // start runs everything and returns when the services are ready.
 func (d *dev) start(ctx context.Context) error {
-	go func() { d.ended <- errors.Join(d.process.shell.Run(ctx, d.parts...), d.shut()) }()
+	go func() {
+		err := d.process.shell.Run(ctx, d.parts...)
+		d.close()
+		d.ended <- err
+	}()
 	t := time.NewTicker(10 * time.Millisecond)
 	defer t.Stop()
 	late := time.NewTimer(devReady)
@@ -251,8 +255,6 @@ func notReady(r service.Report) string {
 	}
 	return "everything is ready now"
 }
-
-func (d *dev) shut() error { d.close(); return nil }
 
 // wait blocks until dev has ended: a signal, or a part that failed.
 func (d *dev) wait() error { return <-d.ended }

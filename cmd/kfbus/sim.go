@@ -37,11 +37,12 @@ authentication: keep it on 127.0.0.1.`,
 			if err != nil {
 				return usage(err)
 			}
-			platform, err := net.Listen("tcp", listen)
+			var lc net.ListenConfig
+			platform, err := lc.Listen(ctx, "tcp", listen)
 			if err != nil {
 				return usage(fmt.Errorf("--listen: %w", err))
 			}
-			steering, err := net.Listen("tcp", control)
+			steering, err := lc.Listen(ctx, "tcp", control)
 			if err != nil {
 				return usage(fmt.Errorf("--control: %w", errors.Join(err, platform.Close())))
 			}

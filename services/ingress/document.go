@@ -57,7 +57,7 @@ func parseXML(raw []byte) (*node, error) {
 	var root *node
 	for {
 		t, err := d.RawToken()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if root == nil || len(stack) > 0 {
 				return nil, errDocument
 			}
