@@ -13,10 +13,16 @@ build: ## bin/kfbus
 dev: ## everything in one process: embedded NATS, the simulator, the four services, a chat page
 	$(GO) run ./cmd/kfbus dev
 
-test: ## everything: gofmt, vet, unit, end to end and fault tests under the race detector
+test: ## everything: gofmt, vet, unit, end to end and fault tests under the race detector; containers where Docker answers
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
+	@if docker info >/dev/null 2>&1 || [ "$$KF_REQUIRE_DOCKER" = 1 ]; then $(MAKE) container; \
+		else echo "SKIP container: no Docker daemon answers; with KF_REQUIRE_DOCKER=1 this is a failure"; fi
+
+container: ## the bus cases on real servers in containers; needs Docker
+	bash internal/bus/containertest/image.sh
+	cd internal/bus/containertest && $(GO) vet ./... && $(GO) test -count=1 -v -timeout 15m ./...
 
 short: ## the same without the race detector
 	$(GO) test ./...
@@ -37,4 +43,4 @@ cover: ## coverage of each package
 golden: ## write the golden files and generated documents again
 	$(GO) test ./... -run 'Golden|Generated' -update
 
-.PHONY: help build dev test short lint fuzz bench cover golden
+.PHONY: help build dev test container short lint fuzz bench cover golden

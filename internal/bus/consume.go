@@ -220,6 +220,9 @@ func (b *Bus) ConsumeReplies(ctx context.Context, o Consuming, h Handler) error 
 
 func (b *Bus) consumeLanes(ctx context.Context, stream, prefix string, o Consuming, h Handler) error {
 	cs, err := b.lanes(ctx, stream, prefix)
+	if ctx.Err() != nil { // told to stop while it looked for its lanes
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -234,6 +237,9 @@ func (b *Bus) consumeLanes(ctx context.Context, stream, prefix string, o Consumi
 // ConsumeDurable consumes one durable by name.
 func (b *Bus) ConsumeDurable(ctx context.Context, stream, durable string, o Consuming, h Handler) error {
 	c, err := b.JS.Consumer(ctx, stream, durable)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("consumer %s of %s: %w", durable, stream, Classify(err))
 	}
