@@ -14,6 +14,9 @@ func (d *dev) banner(took time.Duration) string {
 	kf, user := w.account.OpenKfID, w.customers[0].ExternalUserID
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nkfbus dev is ready in %v. Everything is on this machine; Ctrl-C ends it.\n\n", took.Round(10*time.Millisecond))
+	if len(u.moved) > 0 {
+		fmt.Fprintf(&b, "These ports were taken, perhaps by another kfbus dev, and others are used: %s.\n\n", strings.Join(u.moved, ", "))
+	}
 	for _, l := range [][2]string{
 		{"chat page", u.page},
 		{"NATS", u.nats},

@@ -45,7 +45,8 @@ func devCommand(s std) *cobra.Command {
 	c := &cobra.Command{Use: "dev", Short: "everything in one process: NATS, a simulated WeChat, the four services, a chat page", Args: none,
 		Long: `dev runs the whole system on this machine: an embedded NATS server with JetStream, the simulated platform, the four
 services exactly as in production, and a page on which you are the customer. Everything listens on 127.0.0.1 only.
-Without --data, what it holds is gone when it ends. The services' variables (KF_…) apply here too.`,
+Without --data, what it holds is gone when it ends. With it the streams stay, while the simulated WeChat begins anew under
+other ids. A port that is taken gives way to a free one, and the banner says so. The services' variables (KF_…) apply here too.`,
 		Example: "  kfbus dev\n  kfbus dev --data ./data --nats 127.0.0.1:14222",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.given = c.Flags().Changed
@@ -88,7 +89,11 @@ type dev struct {
 	ended   chan error
 }
 
-type devURLs struct{ nats, page, platform, control, callback, admin string }
+// devURLs are where everything is; moved names the flags whose ports were taken.
+type devURLs struct {
+	moved                                          []string
+	nats, page, platform, control, callback, admin string
+}
 
 // newDev starts NATS, makes the streams and wires the rest; nothing else runs
 // before start.
@@ -121,7 +126,7 @@ func (d *dev) wire(ctx context.Context, o devOptions, logs io.Writer) error {
 	if d.sim, err = kfsim.New(kfsim.Config{Seed: o.seed}); err != nil {
 		return err
 	}
-	d.urls = devURLs{nats: d.nats.URL(), page: at(ls.page), platform: at(ls.platform), control: at(ls.control),
+	d.urls = devURLs{moved: ls.moved, nats: d.nats.URL(), page: at(ls.page), platform: at(ls.platform), control: at(ls.control),
 		callback: at(ls.calls) + "/callback", admin: at(ls.admin)}
 	if d.world, err = populate(d.sim, d.urls.callback); err != nil {
 		return err
@@ -142,8 +147,8 @@ func (d *dev) wire(ctx context.Context, o devOptions, logs io.Writer) error {
 		return err
 	}
 	d.parts = []service.Part{
-		{Name: "platform", Run: func(ctx context.Context) error { return serve(ctx, ls.platform, d.sim.Platform()) }},
-		{Name: "control", Run: func(ctx context.Context) error { return serve(ctx, ls.control, d.sim.Control()) }},
+		{Name: "platform", Run: func(ctx context.Context) error { return serve(ctx, ls.platform, localOnly(d.sim.Platform())) }},
+		{Name: "control", Run: func(ctx context.Context) error { return serve(ctx, ls.control, localOnly(d.sim.Control())) }},
 		{Name: "callbacks", Run: d.sim.Run},
 	}
 	if err := d.wireServices(env, ls.calls); err != nil {
@@ -263,6 +268,7 @@ func (d *dev) wait() error { return <-d.ended }
 func taken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
 type devListeners struct {
+	moved                                 []string
 	nats                                  string
 	page, platform, control, calls, admin net.Listener
 }
@@ -275,6 +281,7 @@ func listeners(ctx context.Context, o devOptions) (devListeners, error) {
 		l, err := lc.Listen(ctx, "tcp", addr)
 		if taken(err) && !o.given(flag) {
 			l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0")
+			ls.moved = append(ls.moved, "--"+flag+" "+addr)
 		}
 		if err != nil {
 			return nil, usage(fmt.Errorf("--%s %s: %w; give another address", flag, addr, err))

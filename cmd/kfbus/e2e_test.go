@@ -98,6 +98,15 @@ func (s *stack) publish(verb, id, body string) {
 	}
 }
 
+// publishBare names the command in the body: the broker drops a repeated header
+// within 100 ms.
+func (s *stack) publishBare(verb, body string) {
+	s.Helper()
+	if err := s.nc.Publish(fmt.Sprintf("kf.command.orders.%s.%s.%s.%s", s.corp(), s.kf(), verb, s.user()), []byte(body)); err != nil {
+		s.Fatal(err)
+	}
+}
+
 func (s *stack) say(text string) {
 	s.Helper()
 	if _, err := s.sim.CustomerSays(s.kf(), s.user(), text); err != nil {
@@ -284,6 +293,90 @@ func TestBadCommands(t *testing.T) {
 	}
 	if n := len(s.sim.Accepted()); n != 1 {
 		t.Errorf("%d messages were taken, want 1", n)
+	}
+}
+
+// TestOneIDForTwoCustomers: a command is named by its conversation too. The
+// first request of the second is in doubt, and must not be proved by the first.
+func TestOneIDForTwoCustomers(t *testing.T) {
+	s := startStack(t)
+	next, outcomes := s.subscribe("kf.message.>"), s.subscribe("kf.outcome.orders.>")
+	for _, c := range s.world.customers {
+		if _, err := s.sim.CustomerSays(s.kf(), c.ExternalUserID, "hi"); err != nil {
+			t.Fatal(err)
+		}
+		next()
+	}
+	second := s.world.customers[1].ExternalUserID
+	if _, err := s.sim.AddFault(kfsim.Fault{Kind: kfsim.FaultHTTP500Before, Path: "kf/send_msg", ExternalUserID: second, Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range s.world.customers {
+		subject := events.CommandSubject("orders", s.corp(), s.kf(), events.VerbSend, c.ExternalUserID)
+		body := []byte(`{"command_id":"n1","msgtype":"text","text":{"content":"x"}}`)
+		if err := s.nc.Publish(subject, body); err != nil {
+			t.Fatal(err)
+		}
+		if o := outcome(t, outcomes()); o.State != "accepted" || o.ExternalUserID != c.ExternalUserID {
+			t.Errorf("got %+v", o)
+		}
+	}
+	took := map[string]int{}
+	for _, a := range s.sim.Accepted() {
+		took[a.ExternalUserID]++
+	}
+	if len(took) != 2 || took[second] != 1 {
+		t.Errorf("the platform took %v", took)
+	}
+}
+
+// TestRefusedCommandCanBeMended: what could not be read was never taken on.
+func TestRefusedCommandCanBeMended(t *testing.T) {
+	s := startStack(t)
+	next, outcomes := s.subscribe("kf.message.>"), s.subscribe("kf.outcome.orders.>")
+	s.publishBare("send", `{"command_id":"mend","msgtype":"hologram","hologram":{}}`)
+	if o := outcome(t, outcomes()); o.State != "refused" || o.Reason != "invalid" {
+		t.Errorf("got %+v", o)
+	}
+	s.publishBare("send", `{"command_id":"mend","msgtype":"text","text":{"content":"x"}}`)
+	if o := outcome(t, outcomes()); o.State != "refused" || o.Reason != "never_opened" {
+		t.Errorf("mended, and refused by a rule: %+v", o)
+	}
+	s.say("hi")
+	next()
+	s.publishBare("send", `{"command_id":"mend2","msgtype":"hologram","hologram":{}}`)
+	outcomes()
+	s.publishBare("send", `{"command_id":"mend2","msgtype":"text","text":{"content":"x"}}`)
+	if o := outcome(t, outcomes()); o.State != "accepted" {
+		t.Errorf("mended: %+v", o)
+	}
+}
+
+// TestUnreadableCommandsAreAnsweredByName: whatever can be made out of a broken
+// command's id and subject addresses its refusal.
+func TestUnreadableCommandsAreAnsweredByName(t *testing.T) {
+	s := startStack(t)
+	outcomes := s.subscribe("kf.outcome.>")
+	at := func(user string) string {
+		return "kf.command.orders." + s.corp() + "." + s.kf() + ".send." + user
+	}
+	for _, c := range []struct {
+		name, subject, id string
+		m                 nats.Msg
+	}{
+		{"a strange customer", at("中文"), "c1", nats.Msg{Header: nats.Header{"Nats-Msg-Id": {"c1"}}, Data: []byte(`{"msgtype":"text"}`)}},
+		{"a broken hash", at("=abc"), "c2", nats.Msg{Data: []byte(`{"command_id":"c2"}`)}},
+		{"a structured event with an extension that is none", at(s.user()), "c3",
+			nats.Msg{Header: nats.Header{"Content-Type": {"application/cloudevents+json"}}, Data: []byte(`{"specversion":"1.0","id":"c3","source":"/s","type":"t","Bad-Ext":"x","data":{}}`)}},
+		{"a binary event without a source", at(s.user()), "c4", nats.Msg{Header: nats.Header{"ce-specversion": {"1.0"}, "ce-id": {"c4"}}, Data: []byte(`{}`)}},
+	} {
+		c.m.Subject = c.subject
+		if err := s.nc.PublishMsg(&c.m); err != nil {
+			t.Fatal(err)
+		}
+		if o := outcome(t, outcomes()); o.CommandID != c.id || o.State != "refused" || o.Reason != "invalid" {
+			t.Errorf("%s: got %+v", c.name, o)
+		}
 	}
 }
 

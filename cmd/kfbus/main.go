@@ -54,6 +54,13 @@ Try it without an account:  kfbus dev
 
 Exit codes: 0 done, 1 failed, 2 wrong flags or configuration, 3 not ready or not in time.`,
 		SilenceErrors: true, SilenceUsage: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("there is no command %q; see kfbus --help", args[0]))
+			}
+			return nil
+		},
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })

@@ -45,6 +45,8 @@ func TestHelpAndUsage(t *testing.T) {
 		{"a good key", []string{"keygen", "--check", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"}, 0, "ok"},
 		{"a bad key", []string{"keygen", "--check", "short"}, 2, "43"},
 		{"unknown flag", []string{"dev", "--nope"}, 2, "--nope"},
+		{"unknown command", []string{"bogus"}, 2, "bogus"},
+		{"nothing", nil, 0, "kfbus dev"},
 		{"unknown format", []string{"version", "-o", "xml"}, 2, "text or json"},
 		{"send without arguments", []string{"send"}, 2, "OPEN_KFID"},
 		{"send without a corp", []string{"send", "wk1", "wm1", "hi"}, 2, "--corp"},

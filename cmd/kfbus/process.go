@@ -130,7 +130,7 @@ func (p *process) sender(cfg sender.Config) ([]service.Part, error) {
 }
 
 func (p *process) tokenkeeper(cfg tokenkeeper.Config) ([]service.Part, error) {
-	const name = "tokenkeeper"
+	const name = tokenkeeper.Name
 	b, err := p.connect(name)
 	if err != nil {
 		return nil, err

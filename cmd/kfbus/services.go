@@ -6,6 +6,7 @@ import (
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/services/ingress"
+	"github.com/kfbus/kfbus/services/tokenkeeper"
 )
 
 // serviceCommands are the four services as they run in production.
@@ -21,16 +22,27 @@ func serviceCommands(s std) []*cobra.Command {
 			func(p *process) ([]service.Part, error) { return p.syncer(sy.Syncer) }),
 		serviceCommand(s, bus.ServiceSender, "carry commands to customers under the platform's rules", &se,
 			func(p *process) ([]service.Part, error) { return p.sender(se.Sender) }),
-		serviceCommand(s, "tokenkeeper", "keep the access tokens fresh; the only one with the corpsecret", &tk,
+		serviceCommand(s, tokenkeeper.Name, "keep the access tokens fresh; the only one with the corpsecret", &tk,
 			func(p *process) ([]service.Part, error) { return p.tokenkeeper(tk.Tokenkeeper) }),
 	}
+}
+
+// secretsOf are the files that a service's example needs.
+func secretsOf(name string) string {
+	switch name {
+	case ingress.Name:
+		return "KF_INGRESS_CALLBACK_TOKEN_FILE=… KF_INGRESS_ENCODING_AES_KEY_FILE=… "
+	case tokenkeeper.Name:
+		return "KF_TOKENKEEPER_SECRET_FILE=… "
+	}
+	return ""
 }
 
 func serviceCommand(s std, name, short string, own any, wire func(*process) ([]service.Part, error)) *cobra.Command {
 	var common settings
 	return &cobra.Command{Use: name, Short: short, Args: none,
 		Long:    short + ".\n\nRun as many replicas as you like. Streams must exist: see `kfbus topology apply`.\n\n" + environment(&common, own),
-		Example: "  KF_CORP_ID=ww… KF_NATS_URL=nats://nats:4222 kfbus " + name,
+		Example: "  KF_CORP_ID=ww… KF_NATS_URL=nats://nats:4222 " + secretsOf(name) + "kfbus " + name,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := service.Load("KF", &common, own); err != nil {
 				return err

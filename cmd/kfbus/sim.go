@@ -49,7 +49,7 @@ authentication: keep it on 127.0.0.1.`,
 			g, ctx := errgroup.WithContext(ctx)
 			g.Go(func() error { return sim.Run(ctx) })
 			g.Go(func() error { return serve(ctx, platform, sim.Platform()) })
-			g.Go(func() error { return serve(ctx, steering, sim.Control()) })
+			g.Go(func() error { return serve(ctx, steering, guarded(steering, sim.Control())) })
 			if err := o.print(s.out, w.json(platform.Addr(), steering.Addr()), w.text(platform.Addr(), steering.Addr())); err != nil {
 				return err
 			}
@@ -61,6 +61,15 @@ authentication: keep it on 127.0.0.1.`,
 	c.Flags().Uint64Var(&seed, "seed", 1, "seed of every id, token and throw of the dice")
 	o.flag(c)
 	return c
+}
+
+// guarded is h for programs on this machine only, where it listens on this
+// machine only: between containers the network is the guard.
+func guarded(l net.Listener, h http.Handler) http.Handler {
+	if loopback(l.Addr().String()) {
+		return localOnly(h)
+	}
+	return h
 }
 
 // world is what a fresh simulator holds.

@@ -68,7 +68,11 @@ func Connect(cfg Config, name string, log zerolog.Logger, more ...nats.Option) (
 			}
 			e.Msg("nats reports an error; a refused permission shows here and at its caller as a timeout")
 		}),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn().Err(err).Msg("nats disconnected") }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil: we closed it
+				log.Warn().Err(err).Msg("nats disconnected")
+			}
+		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info().Str("server", nc.ConnectedUrlRedacted()).Msg("nats reconnected") }),
 	}
 	more2, err := credentials(cfg)

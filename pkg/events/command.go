@@ -55,6 +55,26 @@ func (e *InvalidCommand) Error() string { return "command " + e.Field + ": " + e
 
 func invalid(field, why string) error { return &InvalidCommand{field, why} }
 
+// LooseCommandSubject takes apart the subject of a command whose tokens may be
+// anything: each that is no token is hashed into one, so that a refusal can be
+// addressed. It fails only where a token is missing or too many.
+func LooseCommandSubject(subject string) (Subject, error) {
+	if s, err := ParseSubject(subject); err == nil && s.Kind == KindCommand {
+		return s, nil
+	}
+	t := strings.Split(stripLane(subject), ".")
+	const tokens = 7 // kf.command.<team>.<corp>.<open_kfid>.<verb>.<external_userid>
+	if len(t) != tokens || t[0]+"." != prefix || Kind(t[1]) != KindCommand {
+		return Subject{}, fmt.Errorf("subject of %d tokens is not kf.command.<team>.<corp>.<open_kfid>.<verb>.<external_userid>", len(t))
+	}
+	for i := range t {
+		if !IsToken(t[i]) {
+			t[i] = Token(t[i])
+		}
+	}
+	return Subject{Kind: KindCommand, Team: t[2], Corp: t[3], Account: t[4], Name: t[5], User: t[6]}, nil
+}
+
 // CommandFromEvent reads a command that came as a CloudEvent. Its id is the
 // command id; the extensions expirytime, causationid, generation and
 // inhumansession go before fields of the body.

@@ -114,6 +114,24 @@ func TestInvalidCommands(t *testing.T) {
 	}
 }
 
+func TestLooseCommandSubject(t *testing.T) {
+	for _, c := range []struct{ name, subject, want string }{
+		{"a good one is itself", "kf.lane.command.3.orders.ww1.wk1.send.wm1", "kf.command.orders.ww1.wk1.send.wm1"},
+		{"a strange customer is hashed", "kf.lane.command.3.orders.ww1.wk1.send.中文", CommandSubject("orders", "ww1", "wk1", "send", "中文")},
+		{"a broken hash too", "kf.command.orders.ww1.wk1.send.=abc", CommandSubject("orders", "ww1", "wk1", "send", "=abc")},
+	} {
+		s, err := LooseCommandSubject(c.subject)
+		if err != nil || s.String() != c.want {
+			t.Errorf("%s: got %s, %v; want %s", c.name, s, err, c.want)
+		}
+	}
+	for _, s := range []string{"", "kf.command.a.b", "kf.message.ww1.wk1.text.wm1", "kf.command.a.b.c.d.e.f"} {
+		if got, err := LooseCommandSubject(s); err == nil {
+			t.Errorf("%q gave %s", s, got)
+		}
+	}
+}
+
 func TestFurthestExpiryIsTaken(t *testing.T) {
 	body := fmt.Sprintf(`{"expirytime":%q}`, storedAt.Add(MaxExpiry).Format(time.RFC3339))
 	if _, err := CommandFromJSON(sendTo("wm1"), "c1", []byte(body), storedAt); err != nil {

@@ -99,9 +99,9 @@ func TestOutcomeEvent(t *testing.T) {
 		t.Errorf("got %s", e)
 	}
 	ids := map[string]string{}
-	for _, x := range [][4]string{{"t", "c", "accepted", ""}, {"t", "c", "failed", ""}, {"t", "c", "failed", "accepted"},
-		{"tc", "", "accepted", ""}, {"", "tc", "accepted", ""}} {
-		id := OutcomeID(x[0], x[1], x[2], x[3])
+	for _, x := range [][5]string{{"", "t", "c", "accepted", ""}, {"", "t", "c", "failed", ""}, {"", "t", "c", "failed", "accepted"},
+		{"", "tc", "", "accepted", ""}, {"", "", "tc", "accepted", ""}, {"a.b.c", "t", "c", "accepted", ""}} {
+		id := OutcomeID(x[0], x[1], x[2], x[3], x[4])
 		if was, ok := ids[id]; ok {
 			t.Errorf("%v and %s share an id", x, was)
 		}

@@ -11,9 +11,10 @@ import (
 
 // OutcomeID is the id of the event that carries a command's outcome: the same
 // command, state and correction always give the same id, so that a repeat can be
-// told from a second outcome.
-func OutcomeID(team, commandID, state, corrects string) string {
-	return digest("outcome", team, commandID, state, corrects)
+// told from a second outcome. A command is named by its conversation (see
+// [ConversationKey]), its team and its id.
+func OutcomeID(conversation, team, commandID, state, corrects string) string {
+	return digest("outcome", conversation, team, commandID, state, corrects)
 }
 
 // digest is base64url(SHA-256) of its parts, each with its length before it, cut
@@ -35,7 +36,7 @@ func (o Outcome) Event(corp, traceParent string) (event.Event, error) {
 		return event.Event{}, err
 	}
 	e := event.New()
-	e.SetID(OutcomeID(o.Team, o.CommandID, o.State, o.Corrects))
+	e.SetID(OutcomeID(ConversationKey(corp, o.OpenKfID, o.ExternalUserID), o.Team, o.CommandID, o.State, o.Corrects))
 	e.SetSource(Source(corp, o.OpenKfID))
 	e.SetType(TypeOf(KindOutcome, o.State))
 	if printable(o.ExternalUserID) {

@@ -130,7 +130,7 @@ func TestRemember(t *testing.T) {
 		{CommandID: "h", Team: team, Verb: "transfer", State: "accepted", MsgCode: "MC", At: at},
 		{CommandID: "i", Team: team, Verb: "send", State: "levitated", At: at},
 	} {
-		l = remember(l, o)
+		l = remember(l, "", o)
 	}
 	if len(l.Records) != 7 || l.Used() != 3 { // a, b, g
 		t.Errorf("got %d commands and %d places, want 7 and 3", len(l.Records), l.Used())

@@ -11,12 +11,14 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
@@ -27,23 +29,53 @@ import (
 const latency = 20 * time.Millisecond
 
 // BenchmarkSend sends to a platform that takes 20 ms, with p lanes that are never empty, and reports the part of the ideal
-// rate p/20ms that is reached.
+// rate p/20ms that is reached: by a sender, and by the same lanes with nothing but the request and the acknowledgement.
 func BenchmarkSend(b *testing.B) {
 	for _, p := range []int{1, 16} {
 		b.Run(fmt.Sprintf("p=%d", p), func(b *testing.B) {
 			w := newBench(b, p)
-			each(p, b.N, func(worker, n int) { w.publish(worker, n) })
-			b.ResetTimer()
-			w.start(unlimited)
-			each(p, b.N, func(worker, n int) { w.await(worker, n) })
-			b.StopTimer()
-			began := w.first.Load().(time.Time) // the start of the sender is not meant
-			rate := float64(b.N) / time.Since(began).Seconds()
-			b.ReportMetric(rate/(float64(p)/latency.Seconds()), "of-ideal")
-			b.ReportMetric(rate, "sends/s")
-			b.ReportMetric(0, "ns/op")
+			w.saturate(b, p, func() { w.start(unlimited) })
+		})
+		b.Run(fmt.Sprintf("request-only/p=%d", p), func(b *testing.B) {
+			w := newBench(b, p)
+			w.saturate(b, p, w.requestsOnly)
 		})
 	}
+}
+
+func (w *bench) saturate(b *testing.B, p int, start func()) {
+	each(p, b.N, func(lane, n int) { w.publish(lane, n) })
+	b.ResetTimer()
+	used := processorTime()
+	start()
+	each(p, b.N, w.await)
+	b.StopTimer()
+	b.ReportMetric(float64((processorTime()-used).Microseconds())/float64(b.N), "cpu-µs/send") // broker and platform included
+	rate := float64(b.N) / time.Since(w.first.Load().(time.Time)).Seconds()                    // the start of the sender is not meant
+	b.ReportMetric(rate/(float64(p)/latency.Seconds()), "of-ideal")
+	b.ReportMetric(rate, "sends/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// requestsOnly is a sender without ledger and outcomes.
+func (w *bench) requestsOnly() {
+	api, err := kfapi.New(kfapi.Config{BaseURL: w.http.URL})
+	w.must(err)
+	own := testkit.Connect(w, w.srv, "requests")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	w.Cleanup(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		err := own.ConsumeCommands(ctx, bus.Consuming{Confirm: true}, func(ctx context.Context, d *bus.Delivery) error {
+			_, err := api.SendMsg(ctx, "token", kfapi.SendMsgRequest{ToUser: ann, OpenKfID: desk, MsgID: "m", Message: kfapi.Text{Content: "x"}})
+			w.finish(d.Header.Get("Nats-Msg-Id"))
+			return err
+		})
+		if err != nil {
+			w.Error(err)
+		}
+	}()
 }
 
 // BenchmarkSendLatency sends p commands at a time, each after the outcome of the one before it, and reports what the whole
@@ -112,13 +144,10 @@ func newBench(b *testing.B, p int) *bench {
 		var o struct {
 			Data events.Outcome `json:"data"`
 		}
-		var lane, n int
 		if err := json.Unmarshal(m.Data(), &o); err != nil || o.Data.State != "accepted" {
 			b.Errorf("an outcome is %q, %v", o.Data.State, err)
 		}
-		if _, err := fmt.Sscanf(o.Data.CommandID, "b%d-%d", &lane, &n); err == nil {
-			close(w.done[lane][n])
-		}
+		w.finish(o.Data.CommandID)
 	})
 	w.must(err)
 	b.Cleanup(cc.Stop)
@@ -128,6 +157,15 @@ func newBench(b *testing.B, p int) *bench {
 func (w *bench) publish(lane, n int) {
 	subject := events.CommandSubject(team, corp, desk, events.VerbSend, w.users[lane][n])
 	w.raw(subject, nats.Header{"Nats-Msg-Id": {fmt.Sprintf("b%d-%d", lane, n)}}, w.body)
+}
+
+func (w *bench) finish(id string) {
+	var lane, n int
+	if _, err := fmt.Sscanf(id, "b%d-%d", &lane, &n); err != nil {
+		w.Errorf("outcome of %q: %v", id, err)
+		return
+	}
+	close(w.done[lane][n])
 }
 
 func (w *bench) await(lane, n int) { <-w.done[lane][n] }
@@ -142,6 +180,14 @@ func (w *bench) postsAlone(p int) time.Duration {
 			w.Error(err)
 		}
 	})
+}
+
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // each runs n calls by p workers and returns the median time of one.

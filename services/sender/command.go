@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -34,9 +35,10 @@ type job struct {
 	code    string // of a reply
 	request func(ctx context.Context, accessToken string) (said, error)
 
-	waited time.Duration // in the lane so far
-	paid   bool          // the rate limit has let it through
-	parked bool          // it was put aside before
+	waited   time.Duration // in the lane so far
+	lingered bool          // it has had its second look
+	paid     bool          // the rate limit has let it through
+	told     *view         // what the teams were told last
 }
 
 // said is what an accepted request brought back.
@@ -53,8 +55,12 @@ func (j *job) conversation() string { return j.subject.ConversationKey() }
 func (s *Sender) read(src bus.Stored) (*job, error) {
 	j := &job{src: src}
 	var err error
-	if j.subject, err = src.Published(); err != nil {
-		return j, errors.New("the subject has a token that is neither an id nor the hash of one")
+	if j.subject, err = events.LooseCommandSubject(src.Subject); err != nil {
+		return j, err
+	}
+	if _, strange := src.Published(); strange != nil {
+		j.cmd = salvage(j.subject, src)
+		return j, &events.InvalidCommand{Field: "subject", Why: "has a token that is neither an id nor the hash of one"}
 	}
 	switch e, decodeErr := src.Event(); {
 	case decodeErr == nil:
@@ -62,6 +68,7 @@ func (s *Sender) read(src bus.Stored) (*job, error) {
 	case errors.Is(decodeErr, bus.ErrBare):
 		j.cmd, err = events.CommandFromJSON(j.subject, src.Header.Get("Nats-Msg-Id"), src.Data, src.Time)
 	default:
+		j.cmd = salvage(j.subject, src)
 		err = decodeErr
 	}
 	switch {
@@ -71,10 +78,32 @@ func (s *Sender) read(src bus.Stored) (*job, error) {
 		return j, &events.InvalidCommand{Field: "subject", Why: "names a corp that no sender serves here"}
 	}
 	j.ask = window.Command{
-		Team: j.subject.Team, ID: j.cmd.ID, Verb: window.Verb(j.subject.Name), ExpiresAt: j.cmd.ExpiresAt,
+		Conversation: j.conversation(), Team: j.subject.Team, ID: j.cmd.ID, Verb: window.Verb(j.subject.Name), ExpiresAt: j.cmd.ExpiresAt,
 		Generation: j.cmd.Generation, Hold: j.cmd.InHumanSession == events.HumanHold, Target: j.cmd.Target,
 	}
 	return j, s.prepare(j)
+}
+
+// salvage finds the id of a command that cannot be read otherwise, so that its team recognises the refusal.
+func salvage(subject events.Subject, src bus.Stored) events.Command {
+	cmd := events.Command{Subject: subject, StoredAt: src.Time}
+	var body struct {
+		ID        string `json:"id"`
+		CommandID string `json:"command_id"`
+	}
+	_ = json.Unmarshal(src.Data, &body) // what cannot be read names nothing
+	named := []string{body.ID, body.CommandID}
+	for name, values := range src.Header {
+		if strings.EqualFold(name, "ce-id") || strings.EqualFold(name, "Nats-Msg-Id") {
+			named = append(named, values...)
+		}
+	}
+	for _, id := range named {
+		if id != "" && len(id) <= events.MaxCommandID && cmd.ID == "" {
+			cmd.ID = id
+		}
+	}
+	return cmd
 }
 
 // prepare makes the request of the verb, checked against every limit of the platform that is known.
@@ -133,7 +162,7 @@ func (s *Sender) prepareRecall(j *job) error {
 	if j.cmd.Target == j.cmd.ID || len(j.cmd.Target) > events.MaxCommandID {
 		return &events.InvalidCommand{Field: "target_command_id", Why: "names this recall itself, or is too long to be a command id"}
 	}
-	req := kfapi.RecallMsgRequest{MsgID: window.MsgID(j.ask.Team, j.cmd.Target), OpenKfID: j.cmd.OpenKfID}
+	req := kfapi.RecallMsgRequest{MsgID: j.ask.TargetMsgID(), OpenKfID: j.cmd.OpenKfID}
 	j.api = apiRecall
 	j.request = func(ctx context.Context, token string) (said, error) {
 		return said{}, s.api.RecallMsg(ctx, token, req)

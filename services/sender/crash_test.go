@@ -22,7 +22,6 @@ import (
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfsim"
-	"github.com/kfbus/kfbus/services/sender/window"
 )
 
 // brisk makes a crash cheap to wait for.
@@ -137,7 +136,7 @@ func TestCrashOfTheInbox(t *testing.T) {
 	w.quiet()
 	pre.halt()
 	first := w.make(brisk).killAt("noted", 1).run()
-	w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: window.MsgID(team, "c"), FailType: 0}))
+	w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: msgID(ann, "c"), FailType: 0}))
 	w.pump()
 	first.died()
 	w.forget()
@@ -408,7 +407,7 @@ func (w *world) inOrder(list []string) {
 	w.Helper()
 	last := map[string]int{}
 	for _, a := range w.sim.Accepted() {
-		i := slices.IndexFunc(list, func(id string) bool { return window.MsgID(team, id) == a.MsgID })
+		i := slices.IndexFunc(list, func(id string) bool { return msgID(a.ExternalUserID, id) == a.MsgID })
 		if i < 0 {
 			continue
 		}

@@ -48,6 +48,11 @@ func (s *Sender) deliver(ctx context.Context, j *job) error {
 	}
 }
 
+// linger is how old a command must be to be refused for what the stream says of the customer. A plain subscriber sees a
+// message before the batch that stores it is complete, and may answer at once: its answer must not overtake the message
+// that allows it.
+const linger = 500 * time.Millisecond
+
 // turn takes one decision and carries it out. done means that the command is out of hand.
 func (s *Sender) turn(ctx context.Context, j *job) (done bool, err error) {
 	in, err := s.load(ctx, j.conversation(), j.subject)
@@ -62,6 +67,10 @@ func (s *Sender) turn(ctx context.Context, j *job) (done bool, err error) {
 		}
 		now = s.clock(in.Ledger, true)
 		next, act = s.rules.Decide(in.Ledger, j.ask, now)
+	}
+	if left := linger - s.now().Sub(j.src.Time); act.Kind == window.Finish && mayChange(act.Outcome.Reason) && left > 0 && !j.lingered {
+		j.lingered = true
+		return false, sleep(ctx, min(left, linger))
 	}
 	s.hook("decided")
 	switch act.Kind {
@@ -80,6 +89,15 @@ func (s *Sender) turn(ctx context.Context, j *job) (done bool, err error) {
 	return s.wait(ctx, j, in, act)
 }
 
+// mayChange: a message of the customer's that is on its way would take this reason to refuse away.
+func mayChange(why window.Reason) bool {
+	switch why {
+	case window.ReasonNeverOpened, window.ReasonWindowClosed, window.ReasonQuotaSpent, window.ReasonSessionState:
+		return true
+	}
+	return false
+}
+
 // attempt reserves, posts and settles.
 func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledger, act window.Action, now window.Now) (done bool, err error) {
 	if pause := s.limits.take(j, s.now(), s.cfg.LaneWait-j.waited); pause > 0 {
@@ -90,8 +108,10 @@ func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledg
 		return false, err
 	}
 	s.hook("reserved")
+	told := s.show(ctx, j, next) // as a rule the answer changes nothing of it
 	answer, got := s.post(ctx, j, now.Local)
 	j.paid = false
+	told()
 	answer.MsgCode = got.msgCode
 	s.hook("posted")
 	s.observe(ctx, j, act.Attempt, answer, got)

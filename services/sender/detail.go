@@ -35,7 +35,7 @@ func detail(o window.Outcome) string {
 	case window.ReasonNotFound:
 		return "WeChat has no such message to take back"
 	case window.ReasonBeforeSend:
-		return "the message was not sent, and will not be"
+		return "no message of that command was sent in this conversation, and none will be"
 	case window.ReasonTakenBack:
 		return "a recall came before it was sent"
 	case window.ReasonLateEvidence:

@@ -123,7 +123,7 @@ func TestLostLedger(t *testing.T) {
 				w.send(ann, id)
 				w.want(id, "accepted")
 			}
-			w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: window.MsgID(team, "c-0"), FailType: 4}))
+			w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: msgID(ann, "c-0"), FailType: 4}))
 			w.pump()
 			w.quiet()
 			lose(w)

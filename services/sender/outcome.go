@@ -72,7 +72,7 @@ func (s *Sender) published(ctx context.Context, subject, id string, since time.T
 
 // conclude publishes what became of a command, and lets those who wait for it go on. news is as for publish.
 func (s *Sender) conclude(ctx context.Context, j *job, in entry, o window.Outcome, corrections []window.Outcome, got said, news bool) error {
-	defer s.show(ctx, j.party())()
+	defer s.show(ctx, j, in.Ledger)()
 	l := in.Ledger
 	since, trace := s.decidedAt(l, o), traceOf(j.cmd.TraceParent)
 	out := s.outcome(j.party(), l, o)
@@ -134,32 +134,43 @@ func (s *Sender) refuse(ctx context.Context, j *job, delivered uint64, cause err
 		CommandID: j.cmd.ID, Team: j.subject.Team, Verb: j.subject.Name, State: events.StateRefused, Reason: string(window.ReasonInvalid),
 		Detail: cause.Error(), OpenKfID: j.cmd.OpenKfID, ExternalUserID: j.cmd.ExternalUserID, At: s.now().UTC(),
 	}
-	id := events.OutcomeID(out.Team, out.CommandID, out.State, "")
-	switch {
-	case out.CommandID == "":
-		place := fmt.Sprintf("%s:%d", events.StreamCommand, j.src.Seq)
-		id = events.OutcomeID(out.Team, place, out.State, "") // one for each: there is nothing else to tell them apart
+	place := fmt.Sprintf("%s:%d", events.StreamCommand, j.src.Seq)
+	if out.CommandID == "" {
 		out.Detail += "; the dead letter of " + place + " holds the command"
-	case j.subject.Corp == events.Token(s.corp):
-		in, err := s.load(ctx, j.conversation(), j.subject)
-		if err != nil {
-			return err
-		}
-		key := window.MsgID(out.Team, out.CommandID)
-		if slices.ContainsFunc(in.Records, func(r window.Record) bool { return r.Key == key }) {
+	} else if known, err := s.known(ctx, j); err != nil {
+		return err
+	} else if known != "" {
+		if window.State(known).Final() {
 			// The id is another command's, whose outcome is the only one: a second would contradict it.
 			return bus.Drop(string(window.ReasonInvalid), fmt.Errorf("its id was used before; %w", cause))
 		}
+		// It was on its way when it could still be read: nobody here can learn what became of it.
+		out.State, out.Reason = events.StateUnknown, string(window.ReasonNoAnswer)
 	}
-	e, err := out.Event(s.corp, traceOf(j.cmd.TraceParent))
+	e, err := out.Event(j.subject.Corp, traceOf(j.cmd.TraceParent))
 	if err != nil {
 		return fmt.Errorf("outcome of command %s: %w", strconv.Quote(out.CommandID), err)
 	}
-	e.SetID(id)
+	e.SetID(events.OutcomeID(j.conversation(), out.Team, place, out.State, "")) // one for each: the mended one has its own
 	if err := s.publishEvent(ctx, j.subject, out, e, j.src.Time, delivered < 2); err != nil {
 		return err
 	}
 	return bus.Drop(out.Reason, cause)
+}
+
+// known is the state in which the ledger has a command of this id; "" where it has none.
+func (s *Sender) known(ctx context.Context, j *job) (string, error) {
+	in, err := s.load(ctx, j.conversation(), j.subject)
+	if err != nil {
+		return "", err
+	}
+	key := window.MsgID(j.conversation(), j.subject.Team, j.cmd.ID)
+	for _, r := range in.Records {
+		if r.Key == key {
+			return string(r.State), nil
+		}
+	}
+	return "", nil
 }
 
 // traceOf goes on with a command's trace, or begins one.

@@ -75,7 +75,6 @@ func (s *Sender) due(ctx context.Context, d *bus.Delivery) error {
 	if err != nil { // it was valid when it was put aside: by an older or newer version's rules
 		return s.refuse(ctx, j, d.Delivered, err)
 	}
-	j.parked = true
 	return s.deliver(ctx, j)
 }
 
@@ -93,7 +92,7 @@ func (s *Sender) wake(ctx context.Context, conversation, msgid string) error {
 // release wakes whom the end of a command concerns: the send that a recall cancelled, and the next of the conversation.
 func (s *Sender) release(ctx context.Context, j *job, l window.Ledger, o window.Outcome) error {
 	if o.Verb == window.Recall && o.Reason == window.ReasonBeforeSend {
-		if err := s.wake(ctx, j.conversation(), window.MsgID(j.ask.Team, j.ask.Target)); err != nil {
+		if err := s.wake(ctx, j.conversation(), j.ask.TargetMsgID()); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ func (s *Sender) rebuild(ctx context.Context, who events.Subject) (window.Ledger
 		if e, err := m.Event(); err == nil {
 			var o events.Outcome
 			if json.Unmarshal(e.Data(), &o) == nil {
-				l = remember(l, o)
+				l = remember(l, who.ConversationKey(), o)
 			}
 		}
 		return true, nil
@@ -41,8 +41,8 @@ func (s *Sender) rebuild(ctx context.Context, who events.Subject) (window.Ledger
 
 // remember puts one published outcome back into a ledger. Messages that were accepted, or may have been, hold a place
 // until the customer's newer message frees it.
-func remember(l window.Ledger, o events.Outcome) window.Ledger {
-	key := window.MsgID(o.Team, o.CommandID)
+func remember(l window.Ledger, conversation string, o events.Outcome) window.Ledger {
+	key := window.MsgID(conversation, o.Team, o.CommandID)
 	i := slices.IndexFunc(l.Records, func(r window.Record) bool { return r.Key == key })
 	switch {
 	case o.CommandID == "" || o.Reason == string(window.ReasonInvalid) || !window.State(o.State).Final():
@@ -50,7 +50,8 @@ func remember(l window.Ledger, o events.Outcome) window.Ledger {
 	case o.Corrects != "" && i >= 0:
 		rec := &l.Records[i]
 		rec.Fix, rec.FixReason, rec.FailType = window.State(o.State), window.Reason(o.Reason), o.FailType
-		rec.Counts = rec.Counts && !(rec.Fix == window.Failed && (o.FailType == 4 || o.FailType == 6)) || rec.Fix == window.Accepted && rec.Verb == window.Send
+		gone := rec.Fix == window.Failed && (o.FailType == 4 || o.FailType == 6) // the platform took its place back
+		rec.Counts = rec.Counts && !gone || rec.Fix == window.Accepted && rec.Verb == window.Send
 		return l
 	case o.Corrects != "" || i >= 0:
 		return l

@@ -11,7 +11,6 @@ import (
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
 	"github.com/kfbus/kfbus/pkg/kfsim"
-	"github.com/kfbus/kfbus/services/sender/window"
 )
 
 func (w *world) recall(user, id, target string) {
@@ -220,7 +219,7 @@ func TestTransferAndHumanSession(t *testing.T) {
 	for _, a := range w.sim.Accepted() {
 		order = append(order, a.MsgID)
 	}
-	if a, b := indexOf(order, window.MsgID(team, "held-1")), indexOf(order, window.MsgID(team, "held-2")); a > b {
+	if a, b := indexOf(order, msgID(ann, "held-1")), indexOf(order, msgID(ann, "held-2")); a > b {
 		t.Error("held commands were sent in the wrong order")
 	}
 }
@@ -269,8 +268,8 @@ func TestFailedDeliveryIsCorrectedOnce(t *testing.T) {
 		w.send(ann, id)
 		w.want(id, "accepted")
 	}
-	w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: window.MsgID(team, "a"), FailType: 10}))
-	w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: window.MsgID(team, "b"), FailType: 6}))
+	w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: msgID(ann, "a"), FailType: 10}))
+	w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: msgID(ann, "b"), FailType: 6}))
 	w.pump()
 	items := w.sim.Items(desk)
 	for range 3 { // again and again
@@ -278,7 +277,7 @@ func TestFailedDeliveryIsCorrectedOnce(t *testing.T) {
 		w.publish(items[len(items)-2].Raw)
 	}
 	foreign := kfapi.ParseItem(items[len(items)-1].Raw)
-	w.publish([]byte(strings.Replace(string(foreign.Raw), window.MsgID(team, "b"), "another-apps", 1)))
+	w.publish([]byte(strings.Replace(string(foreign.Raw), msgID(ann, "b"), "another-apps", 1)))
 	w.noted()
 	w.audit("a", "b")
 	for id, failType := range map[string]int{"a": 10, "b": 6} {
@@ -288,7 +287,7 @@ func TestFailedDeliveryIsCorrectedOnce(t *testing.T) {
 			continue
 		}
 		c := list[1]
-		if c.State != "failed" || c.Corrects != "accepted" || c.FailType != failType || c.MsgID != window.MsgID(team, id) ||
+		if c.State != "failed" || c.Corrects != "accepted" || c.FailType != failType || c.MsgID != msgID(ann, id) ||
 			c.Team != team || c.subject != "kf.outcome.shop."+corp+".wkDESK.failed.wmANN" || c.OpenKfID != desk || c.ExternalUserID != ann {
 			t.Errorf("%s: correction is %+v on %s", id, c.Outcome, c.subject)
 		}

@@ -12,13 +12,32 @@ import (
 	"github.com/kfbus/kfbus/services/sender/window"
 )
 
-// show tells the teams what the ledger means for them, beside whatever else is done; wait returns when it is told. It is a
-// view and never the truth: an error is logged, and the next change tells again.
-func (s *Sender) show(ctx context.Context, p party) (wait func()) {
+// view is what the teams are told of a conversation, but for its names.
+type view struct {
+	window.Conversation
+	servicer string
+}
+
+func (s *Sender) view(l window.Ledger) view {
+	v := view{Conversation: s.rules.View(l, s.clock(l, true))}
+	if v.Servicer {
+		v.servicer = l.Servicer
+	}
+	return v
+}
+
+// show tells the teams what l means for them, unless the job has told them so, beside whatever else is done; wait returns
+// when they are told. It is a view and never the truth: an error is logged, and the next change tells again.
+func (s *Sender) show(ctx context.Context, j *job, l window.Ledger) (wait func()) {
+	v := s.view(l)
+	if j.told != nil && *j.told == v {
+		return func() {}
+	}
+	j.told = &v
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := s.tell(ctx, p); err != nil {
+		if err := s.tell(ctx, j.party()); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("the conversation's view is not written; its next change will be")
 		}
 	}()
@@ -56,13 +75,10 @@ func (s *Sender) tell(ctx context.Context, p party) error {
 }
 
 func (s *Sender) conversation(p party, l window.Ledger) events.Conversation {
-	v := s.rules.View(l, s.clock(l, true))
+	v := s.view(l)
 	c := events.Conversation{
 		Corp: s.corp, OpenKfID: p.openKfID, ExternalUserID: p.externalUserID, SendsLeft: v.SendsLeft, SessionState: v.SessionState,
-		Generation: v.Generation, UpdatedAt: s.now().UTC(),
-	}
-	if v.Servicer {
-		c.Servicer = l.Servicer
+		Servicer: v.servicer, Generation: v.Generation, UpdatedAt: s.now().UTC(),
 	}
 	if !v.WindowEndsAt.IsZero() {
 		ends := v.WindowEndsAt.UTC()

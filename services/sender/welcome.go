@@ -30,7 +30,7 @@ func (s *Sender) welcome(ctx context.Context, in inbound) error {
 		return nil // an old event, read again or late
 	}
 	body, err := json.Marshal(map[string]any{
-		"command_id": "welcome-" + window.MsgID(WelcomeTeam, in.id), "causationid": in.id, "code": e.WelcomeCode,
+		"command_id": "welcome-" + window.MsgID("", WelcomeTeam, in.id), "causationid": in.id, "code": e.WelcomeCode,
 		"open_kfid": e.OpenKfID, "touser": e.ExternalUserID, "traceparent": in.trace,
 		"msgtype": "text", "text": map[string]string{"content": s.cfg.WelcomeText},
 	})

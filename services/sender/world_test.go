@@ -455,7 +455,7 @@ func (w *world) audit(ids ...string) map[string]int {
 			w.Errorf("command %s has %d terminal outcomes and %d corrections, want 1 and at most 1", id, len(terminal), len(corrections))
 			continue
 		}
-		o, n := terminal[0], copies[window.MsgID(team, id)]
+		o, n := terminal[0], copies[msgID(terminal[0].ExternalUserID, id)]
 		tally[o.State]++
 		switch {
 		case n > 1:
@@ -522,4 +522,9 @@ func ids(prefix string, n int) []string {
 		list[i] = fmt.Sprintf("%s-%d", prefix, i)
 	}
 	return list
+}
+
+// msgID is the msgid of a command of the test's team for a customer.
+func msgID(user, id string) string {
+	return window.MsgID(events.ConversationKey(corp, desk, user), team, id)
 }

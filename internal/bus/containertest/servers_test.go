@@ -2,9 +2,12 @@ package containertest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,13 +178,34 @@ func empty(url string) error {
 }
 
 // waitHealthy waits until a server has all it should have: in a cluster, its
-// copy of every stream too.
+// copy of every stream too. Where that does not come about, it prints what the
+// server says is missing, and the end of its log.
 func (s *servers) waitHealthy(t *testing.T, name string) {
 	t.Helper()
-	ready := wait.ForHTTP("/healthz").WithPort("8222/tcp").WithStartupTimeout(bustest.Patience)
-	if err := ready.WaitUntilReady(bustest.Context(t), s.nodes[name]); err != nil {
-		t.Fatalf("%s: %v", name, err)
+	var said []byte
+	ready := wait.ForHTTP("/healthz").WithPort("8222/tcp").WithStartupTimeout(bustest.Patience).
+		WithStatusCodeMatcher(func(int) bool { return true }).
+		WithResponseMatcher(func(body io.Reader) bool {
+			said, _ = io.ReadAll(body) // what is cut off is not healthy
+			var health struct{ Status string }
+			return json.Unmarshal(said, &health) == nil && health.Status == "ok"
+		})
+	ctx := bustest.Context(t)
+	if err := ready.WaitUntilReady(ctx, s.nodes[name]); err != nil {
+		t.Fatalf("%s: %v; it says %s; its log ends:\n%s", name, err, said, s.logEnd(t, name))
 	}
+}
+
+// logEnd is the end of a server's log, without its answers to our asking.
+func (s *servers) logEnd(t *testing.T, name string) string {
+	r, err := s.nodes[name].Logs(t.Context())
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = r.Close() }()
+	text, _ := io.ReadAll(r) // as much as there is
+	lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(l string) bool { return strings.Contains(l, "Healthcheck failed") })
+	return strings.Join(lines[max(0, len(lines)-40):], "\n")
 }
 
 // leader of a stream, by server name; "" while there is none.

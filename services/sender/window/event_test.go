@@ -84,7 +84,7 @@ func TestEventsCommute(t *testing.T) {
 	}
 	failed := func(id string, kind int) event {
 		return event{"failed " + id, func(l Ledger) (Ledger, bool) {
-			l, res := l.SendFailed(MsgID("shop", id), kind, t0.Add(2*time.Minute), now)
+			l, res := l.SendFailed(MsgID("", "shop", id), kind, t0.Add(2*time.Minute), now)
 			return l, res.Changed
 		}}
 	}

@@ -86,7 +86,7 @@ func (r Rules) windowReason(l Ledger, now Now) Reason {
 
 // gateRecall looks at the command to be recalled. A message in doubt is recalled too: the answer is also a probe.
 func gateRecall(l Ledger, c Command, now Now) verdict {
-	target, known := l.find(MsgID(c.Team, c.Target))
+	target, known := l.find(c.TargetMsgID())
 	switch {
 	case target.Verb == Recall, target.Verb == Transfer:
 		return verdict{state: Refused, reason: ReasonInvalid}
@@ -109,9 +109,9 @@ func gateRecall(l Ledger, c Command, now Now) verdict {
 // cancel makes sure that the send which c recalls never happens: with a tombstone if it has not come yet. It changes
 // nothing where the send is over already.
 func (l Ledger) cancel(c Command, now Now) Ledger {
-	rec, known := l.find(MsgID(c.Team, c.Target))
+	rec, known := l.find(c.TargetMsgID())
 	if !known {
-		rec = newRecord(Command{Team: c.Team, ID: c.Target, ExpiresAt: now.Local.Add(tombKeep)})
+		rec = newRecord(Command{Conversation: c.Conversation, Team: c.Team, ID: c.Target, ExpiresAt: now.Local.Add(tombKeep)})
 	} else if rec.State.Final() {
 		return l
 	}

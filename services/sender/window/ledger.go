@@ -76,7 +76,7 @@ type Ledger struct {
 
 // Record is one command's slot and its history.
 type Record struct {
-	Key     string `json:"k"` // MsgID(Team, ID)
+	Key     string `json:"k"` // MsgID(conversation, Team, ID)
 	Team    string `json:"t"`
 	ID      string `json:"i"`
 	Verb    Verb   `json:"b,omitempty"` // empty in a tombstone: what was to come is not known

@@ -104,10 +104,10 @@ func TestLedgerIsBounded(t *testing.T) {
 	late := 2 * time.Hour
 	t.Run("the oldest go after their own expiry", func(t *testing.T) {
 		l, _ := post(t, fill(time.Minute), send("s1"), after(late))
-		if _, known := l.find(MsgID("shop", "f0")); known || len(l.Records) != maxRecords {
+		if _, known := l.find(MsgID("", "shop", "f0")); known || len(l.Records) != maxRecords {
 			t.Errorf("got %d records, the oldest known: %v", len(l.Records), known)
 		}
-		if _, known := l.find(MsgID("shop", "f1")); !known {
+		if _, known := l.find(MsgID("", "shop", "f1")); !known {
 			t.Error("more than the oldest went")
 		}
 	})
@@ -141,7 +141,7 @@ func TestLedgerIsBounded(t *testing.T) {
 		l, _ = rules.Decide(l, expiring(command(Recall, "c1"), time.Minute), after(0))
 		l.Records = append(l.Records, fill(time.Minute).Records...)
 		for age, kept := range map[time.Duration]bool{tombKeep: true, tombKeep + staleAfter + time.Second: false} {
-			if _, known := l.prune(after(age)).find(MsgID("shop", "s1")); known != kept {
+			if _, known := l.prune(after(age)).find(MsgID("", "shop", "s1")); known != kept {
 				t.Errorf("after %v: known %v, want %v", age, known, kept)
 			}
 		}

@@ -11,13 +11,15 @@ import (
 //
 // It is part of the contract, so that a team can know the msgid before it publishes:
 //
-//	base64url(sha256(decimal(len(team)) + ":" + team + commandID))[:32]
+//	base64url(sha256(len(conversation) + ":" + conversation + len(team) + ":" + team + commandID))[:32]
 //
-// len counts bytes. The length in front keeps ("a", "bc") and ("ab", "c") apart whatever bytes the names hold.
-// The conversation is no part of it: a command id is unique within its team.
+// where conversation is <corp>.<open_kfid>.<external_userid> and team the team, both as tokens, and len counts bytes in
+// decimal. The lengths keep ("a", "bc") and ("ab", "c") apart whatever bytes the names hold. The conversation is part of
+// it because what is known of a command is kept by conversation: with one msgid for two customers, the refusal of the
+// second would be taken for proof that the first attempt reached them.
 //
 // https://developer.work.weixin.qq.com/document/path/94677
-func MsgID(team, commandID string) string {
-	sum := sha256.Sum256([]byte(strconv.Itoa(len(team)) + ":" + team + commandID))
+func MsgID(conversation, team, commandID string) string {
+	sum := sha256.Sum256([]byte(strconv.Itoa(len(conversation)) + ":" + conversation + strconv.Itoa(len(team)) + ":" + team + commandID))
 	return base64.RawURLEncoding.EncodeToString(sum[:24]) // 24 bytes are 32 characters
 }

@@ -111,7 +111,7 @@ var mutants = []struct {
 		s.decide = func(l Ledger, c Command, now Now) (Ledger, Action) {
 			l, a := decide(l, c, now)
 			if a.Attempt > 1 && c.Verb == Send {
-				a.MsgID = MsgID(c.Team, fmt.Sprint(c.ID, a.Attempt))
+				a.MsgID = MsgID("", c.Team, fmt.Sprint(c.ID, a.Attempt))
 			}
 			return l, a
 		}
@@ -121,7 +121,7 @@ var mutants = []struct {
 		s.decide = func(l Ledger, c Command, now Now) (Ledger, Action) {
 			l, a := decide(l, c, now)
 			if a.Kind == Finish && a.Outcome.Reason == ReasonBeforeSend {
-				l = forget(l, MsgID(c.Team, c.Target))
+				l = forget(l, MsgID("", c.Team, c.Target))
 			}
 			return l, a
 		}
@@ -130,7 +130,7 @@ var mutants = []struct {
 		decide := s.decide
 		s.decide = func(l Ledger, c Command, now Now) (Ledger, Action) {
 			if c.Verb == Recall {
-				l = edit(l, MsgID(c.Team, c.Target), func(rec *Record) {
+				l = edit(l, MsgID("", c.Team, c.Target), func(rec *Record) {
 					if rec.State == Sending {
 						rec.State, rec.Doubt = Retry, false
 					}
@@ -152,7 +152,7 @@ var mutants = []struct {
 		decide := s.decide
 		s.decide = func(l Ledger, c Command, now Now) (Ledger, Action) {
 			if c.Verb == Recall {
-				l = edit(l, MsgID(c.Team, c.Target), func(rec *Record) { rec.ReservedAt, rec.SentAt = At(now.Platform), 0 })
+				l = edit(l, MsgID("", c.Team, c.Target), func(rec *Record) { rec.ReservedAt, rec.SentAt = At(now.Platform), 0 })
 			}
 			return decide(l, c, now)
 		}

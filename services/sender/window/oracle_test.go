@@ -18,7 +18,7 @@ func (w *world) checkPost(j *job) {
 	if o.Verb == Reply && p.now.After(o.Deadline) {
 		w.violate("P16 %s posted after its deadline", o.ID)
 	}
-	want := map[Verb]string{Send: o.MsgID(), Reply: o.MsgID(), Recall: MsgID(o.Team, o.Target)}[o.Verb]
+	want := map[Verb]string{Send: o.MsgID(), Reply: o.MsgID(), Recall: MsgID("", o.Team, o.Target)}[o.Verb]
 	if j.action.MsgID != want {
 		w.violate("P17 %s posted with msgid %s", o.ID, j.action.MsgID)
 	}
@@ -74,14 +74,14 @@ func (w *world) checkOutcomes(o *order, accepted int) {
 	for _, out := range o.terminal {
 		switch {
 		case out.State == Unknown:
-			target := w.p.sent[MsgID(o.Team, o.Target)]
+			target := w.p.sent[MsgID("", o.Team, o.Target)]
 			probing := o.Verb == Recall && out.Reason == ReasonNotFound && target == nil
 			if !o.doubtful && !probing {
 				w.violate("P13 %s: unknown %s, and no attempt was in doubt", o.ID, out.Reason)
 			}
 		case o.Verb == Transfer:
 		case o.Verb == Recall:
-			m := w.p.sent[MsgID(o.Team, o.Target)]
+			m := w.p.sent[MsgID("", o.Team, o.Target)]
 			if out.State == Recalled && m != nil && !m.takenBack {
 				w.violate("P15 %s: recalled, and the message stands", o.ID)
 			}

@@ -8,7 +8,7 @@ import (
 // Parked is a command that waits outside its lane: for the end of a human session, for the end of a pause, or for those
 // that came before it. The caller keeps the command itself, and decides it again when its time has come.
 type Parked struct {
-	Key       string  `json:"k"` // MsgID(Team, ID)
+	Key       string  `json:"k"` // MsgID(conversation, Team, ID)
 	ExpiresAt Instant `json:"xa"`
 	Held      bool    `json:"h,omitempty"` // for the end of a human session
 }

@@ -18,7 +18,7 @@ func TestParkedCommandsKeepTheirOrder(t *testing.T) {
 	for _, id := range []string{"a", "b", "a"} { // twice: still in its place
 		l, _ = l.Park(parked(id, Send), false, now)
 	}
-	if key, ok := l.Next(now); !ok || key != MsgID("t", "a") {
+	if key, ok := l.Next(now); !ok || key != MsgID("", "t", "a") {
 		t.Errorf("next is %s, want a", key)
 	}
 	for _, c := range []struct {
@@ -37,7 +37,7 @@ func TestParkedCommandsKeepTheirOrder(t *testing.T) {
 			t.Errorf("%s: got %v", c.name, got)
 		}
 	}
-	l = l.unpark(MsgID("t", "a"))
+	l = l.unpark(MsgID("", "t", "a"))
 	if l.behind(parked("b", Send), now) {
 		t.Error("b still waits although a is over")
 	}

@@ -49,7 +49,7 @@ func (r Rules) Settle(l Ledger, c Command, attempt int, a Answer, now Now) (Ledg
 	case proof:
 		return l.accept(rec, c, attempt, a, why, now)
 	case rec.State.Final():
-		return l, l.result(rec, c.Target, false)
+		return l, l.result(rec, c.TargetMsgID(), false)
 	case rec.State == Retry && rec.Attempt == attempt:
 		return l, Result{Kind: Later, After: rec.NextAt.Time().Sub(now.Platform)}
 	case rec.State != Sending || rec.Attempt != attempt:
@@ -102,7 +102,7 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 	}
 	reused := a.Kind == AnswerAccepted && rec.Zero != 0 && rec.Zero != attempt
 	if rec.State == done || rec.Fix != "" {
-		res := l.result(rec, c.Target, false)
+		res := l.result(rec, c.TargetMsgID(), false)
 		res.Reused = reused && c.Verb != Recall && c.Verb != Transfer
 		return l, res
 	}
@@ -118,7 +118,7 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 	}
 	switch c.Verb {
 	case Recall:
-		if target, ok := l.find(MsgID(c.Team, c.Target)); ok {
+		if target, ok := l.find(c.TargetMsgID()); ok {
 			if target.TakenBack = true; target.State == Unknown && target.Fix == "" {
 				target.Fix, target.FixReason = Accepted, ReasonLateEvidence // it was there to be taken back
 			}
@@ -127,7 +127,7 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 	case Transfer:
 		l = l.transferred(c, now)
 	}
-	return l.with(rec).prune(now), l.result(rec, c.Target, true)
+	return l.with(rec).prune(now), l.result(rec, c.TargetMsgID(), true)
 }
 
 // refuse settles rec by an errcode that is a definite no, to this attempt.
@@ -148,13 +148,13 @@ func (r Rules) refuse(l Ledger, rec Record, c Command, code int, now Now) (Ledge
 			break
 		}
 		s = Failed
-		target, _ := l.find(MsgID(c.Team, c.Target))
+		target, _ := l.find(c.TargetMsgID())
 		if target.fate() == Unknown && now.Platform.Before(target.tookEffectBy()) { // not there yet: its POST may still take effect
 			return r.later(l, rec, c, Unknown, why, code, now)
 		}
 	}
 	rec = rec.finished(s, why, code, now)
-	return l.with(rec).prune(now), l.result(rec, c.Target, true)
+	return l.with(rec).prune(now), l.result(rec, c.TargetMsgID(), true)
 }
 
 // later plans another attempt, or finishes with s if none can help.
@@ -162,7 +162,7 @@ func (r Rules) later(l Ledger, rec Record, c Command, s State, why Reason, code 
 	d, ok := Backoff(rec.Attempt, r.left(c, now))
 	if !ok || rec.Tries >= r.Tries || rec.Doubt && !r.repeats(c.Verb) {
 		rec = rec.finished(s, why, code, now)
-		return l.with(rec).prune(now), l.result(rec, c.Target, true)
+		return l.with(rec).prune(now), l.result(rec, c.TargetMsgID(), true)
 	}
 	rec.State, rec.NextAt = Retry, At(now.Platform.Add(d))
 	return l.with(rec).prune(now), Result{Kind: Later, Changed: true, After: d}
@@ -185,14 +185,14 @@ func Backoff(attempt int, left time.Duration) (time.Duration, bool) {
 }
 
 // result is the finished rec with all corrections that hang on it, so that one lost before publishing comes again: its
-// own, and that of the target whose delivery a recall proved.
+// own, and that of the target, by its msgid, whose delivery a recall proved.
 func (l Ledger) result(rec Record, target string, changed bool) Result {
 	res := Result{Kind: Finished, Changed: changed, Outcome: rec.outcome()}
 	if rec.Fix != "" {
 		res.Corrections = append(res.Corrections, rec.correction())
 	}
 	if rec.Verb == Recall && rec.fate() == Recalled {
-		if t, ok := l.find(MsgID(rec.Team, target)); ok && t.Fix == Accepted {
+		if t, ok := l.find(target); ok && t.Fix == Accepted {
 			res.Corrections = append(res.Corrections, t.correction())
 		}
 	}

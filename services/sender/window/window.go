@@ -92,19 +92,24 @@ const (
 
 // Command is what the rules need of a command. Its body is the caller's to validate before Decide.
 type Command struct {
-	Team, ID   string // 1–256 bytes of UTF-8 each
-	Verb       Verb
-	ExpiresAt  time.Time // local clock; required, as the zero time has passed
-	Generation *uint64   // refuse if a human took over since; nil: do not care
-	Hold       bool      // send: wait while a human or the pool has the conversation, rather than be refused
-	Deadline   time.Time // reply: when its code dies, platform's clock; zero: unknown, only ExpiresAt binds
-	Target     string    // recall: the id of the command whose message is taken back, same team
-	State      int       // transfer: the session state asked for, 0–4
-	Servicer   string    // transfer: to whom, with state 3
+	Team, ID string // 1–256 bytes of UTF-8 each
+	// Conversation is the ledger's own name: the same id in another conversation is another command.
+	Conversation string
+	Verb         Verb
+	ExpiresAt    time.Time // local clock; required, as the zero time has passed
+	Generation   *uint64   // refuse if a human took over since; nil: do not care
+	Hold         bool      // send: wait while a human or the pool has the conversation, rather than be refused
+	Deadline     time.Time // reply: when its code dies, platform's clock; zero: unknown, only ExpiresAt binds
+	Target       string    // recall: the id of the command whose message is taken back, same team
+	State        int       // transfer: the session state asked for, 0–4
+	Servicer     string    // transfer: to whom, with state 3
 }
 
 // MsgID is the command's msgid and its key in the ledger.
-func (c Command) MsgID() string { return MsgID(c.Team, c.ID) }
+func (c Command) MsgID() string { return MsgID(c.Conversation, c.Team, c.ID) }
+
+// TargetMsgID is that of the command which a recall takes back.
+func (c Command) TargetMsgID() string { return MsgID(c.Conversation, c.Team, c.Target) }
 
 func (c Command) valid() bool {
 	name := func(s string) bool { return s != "" && len(s) <= maxID && utf8.ValidString(s) }
@@ -166,7 +171,7 @@ func (r Rules) Decide(l Ledger, c Command, now Now) (Ledger, Action) {
 		if rec.Verb == "" {
 			rec.Verb = c.Verb // a tombstone did not know it
 		}
-		res := l.result(rec, c.Target, false)
+		res := l.result(rec, c.TargetMsgID(), false)
 		return l, Action{Kind: Again, Outcome: res.Outcome, Corrections: res.Corrections}
 	case rec.Verb != c.Verb: // another command under the same id: it will get that one's outcome
 	case rec.State == Retry:
@@ -213,7 +218,7 @@ func (r Rules) try(l Ledger, rec Record, c Command, now Now) (Ledger, Action) {
 func (c Command) requestMsgID() string {
 	switch c.Verb {
 	case Recall:
-		return MsgID(c.Team, c.Target)
+		return c.TargetMsgID()
 	case Transfer:
 		return ""
 	}

@@ -71,7 +71,7 @@ func TestDecideSend(t *testing.T) {
 			}
 			switch tc.kind {
 			case Post:
-				if a.Attempt != 1 || a.MsgID != MsgID(tc.c.Team, tc.c.ID) || record(t, got, tc.c).State != Sending {
+				if a.Attempt != 1 || a.MsgID != MsgID("", tc.c.Team, tc.c.ID) || record(t, got, tc.c).State != Sending {
 					t.Errorf("got %+v and %+v, want attempt 1 reserved under the command's msgid", a, got)
 				}
 				if got.Used() != tc.l.Used()+1 {
