@@ -40,6 +40,7 @@ func (r *replica) reason(check string) string {
 
 // While outcomes find no room, nothing is sent: 4.23.
 func TestFullOutcomesStopTheSender(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.says(ann)
 	w.stream(events.StreamOutcome, func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
@@ -65,6 +66,7 @@ func TestFullOutcomesStopTheSender(t *testing.T) {
 
 // The stream fills up under way: what is on its way is told later, and nothing more is begun.
 func TestOutcomesFillUp(t *testing.T) {
+	t.Parallel()
 	const users = 12
 	w := newWorld(t)
 	list := make([]string, 0, users)
@@ -161,6 +163,7 @@ func TestHistoryOpensAWindow(t *testing.T) {
 
 // 45009 shuts the API for all replicas; nothing is lost, the lanes go on with other calls, and the order stays.
 func TestRateLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, personality(kfsim.Personality{CallsPerMinute: 3}))
 	w.says(ann)
 	other := "wmOTHER"
@@ -323,6 +326,7 @@ func TestLanesThatAreTooImpatient(t *testing.T) {
 
 // Only sends and transfers wait for each other; a command whose turn has not come waits without a request.
 func TestThoseBehindWait(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.servicers("li")
 	w.says(ann)

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -49,7 +50,10 @@ func (s *Sender) publishEvent(ctx context.Context, of events.Subject, o events.O
 	}
 	_, repeat, err := s.bus.Publish(ctx, bus.Message{Subject: subject, Event: e, MsgID: e.ID()})
 	s.outlet.result(err)
-	if err != nil || repeat {
+	switch {
+	case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrResources):
+		return bus.After(time.Second, err) // it is the one that finds out when there is room
+	case err != nil, repeat:
 		return err
 	}
 	s.metrics.commands.WithLabelValues(o.Verb, o.State, o.Reason).Inc()

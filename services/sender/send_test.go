@@ -81,6 +81,7 @@ func TestWindow(t *testing.T) {
 
 // An answer may overtake the message that allows it: the inbox has not read it yet.
 func TestOvertakingAnswerIsNotRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.start()
 	w.quiet()
@@ -235,6 +236,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestUnreachableIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.says(ann)
 	r := w.make()
