@@ -476,14 +476,19 @@ func (w *world) audit(ids ...string) map[string]int {
 // posts is how often an API was called.
 func (w *world) posts(api string) int { return w.sim.Calls("kf/" + api) }
 
-// view is what the teams are told of a conversation.
+// view is what the teams are told of a conversation, once it says what the ledger says: it follows the outcome.
 func (w *world) view(user string) (c events.Conversation) {
 	w.Helper()
-	e, err := w.bus.Read(w.ctx(), events.BucketConversations, events.ConversationKey(corp, desk, user))
-	w.must(err)
-	if e.Value != nil {
-		w.must(json.Unmarshal(e.Value, &c))
-	}
+	testkit.Eventually(w, "the view to follow the ledger", func() bool {
+		e, err := w.bus.Read(w.ctx(), events.BucketConversations, events.ConversationKey(corp, desk, user))
+		w.must(err)
+		if c = (events.Conversation{}); e.Value != nil {
+			w.must(json.Unmarshal(e.Value, &c))
+		}
+		l, _ := w.ledger(user)
+		return c.SessionState == l.SessionState() && c.Generation == l.Generation &&
+			(c.SendsLeft == max(0, window.Quota-l.Used()) || c.SendsLeft == 0)
+	})
 	return c
 }
 
