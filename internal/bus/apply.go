@@ -114,6 +114,7 @@ func diffStream(want, have jetstream.StreamConfig) []string {
 	differs("discard", want.Discard, have.Discard)
 	differs("discard per subject", want.DiscardNewPerSubject, have.DiscardNewPerSubject)
 	differs("storage", want.Storage, have.Storage)
+	differs("compression", want.Compression, have.Compression)
 	differs("duplicate window", want.Duplicates, have.Duplicates)
 	differs("atomic publish", want.AllowAtomicPublish, have.AllowAtomicPublish)
 	differs("rollup", want.AllowRollup, have.AllowRollup)

@@ -72,7 +72,6 @@ func (t Topology) Streams() []jetstream.StreamConfig {
 			Subjects: []string{"kf.message.>", "kf.event.>", "kf.history.>", "kf.app.>", "kf.cursor.>"},
 			MaxAge:   t.MessageAge, MaxBytes: t.MessageBytes, Duplicates: 24 * time.Hour, // ids are app callbacks' only
 			AllowAtomicPublish: true, AllowRollup: true, AllowMsgTTL: true, AllowDirect: true,
-			Compression: jetstream.S2Compression,
 			Description: "messages, events, history, app callbacks and cursors",
 		},
 		{
@@ -101,6 +100,9 @@ func (t Topology) Streams() []jetstream.StreamConfig {
 		},
 	}
 	for i := range ss {
+		// Replicas of a compressed stream can be lost for good when a server is killed: on its way
+		// back, nats-server 2.15.2 cannot truncate what it compressed ("s2: unsupported input").
+		ss[i].Compression = jetstream.NoCompression
 		ss[i].Storage = jetstream.FileStorage
 		ss[i].Replicas = t.Replicas
 		if ss[i].MaxBytes == 0 {

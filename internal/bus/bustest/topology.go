@@ -47,6 +47,7 @@ func checkFindsDrift(t *testing.T, env Env) {
 	editStream(t, b, events.StreamMessage, func(c *jetstream.StreamConfig) {
 		c.AllowAtomicPublish = false
 		c.Discard = jetstream.DiscardOld
+		c.Compression = jetstream.S2Compression
 	})
 	editStream(t, b, events.StreamCallback, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 })
 	if err := b.JS.DeleteConsumer(ctx, events.StreamCommand, "send-0"); err != nil {
@@ -57,7 +58,7 @@ func checkFindsDrift(t *testing.T, env Env) {
 		t.Fatal(err)
 	}
 	got := strings.Join(diffs, "\n")
-	for _, want := range []string{"KF_MESSAGE: atomic publish is false, want true", "KF_MESSAGE: discard",
+	for _, want := range []string{"KF_MESSAGE: atomic publish is false, want true", "KF_MESSAGE: discard", "KF_MESSAGE: compression",
 		"KF_CALLBACK: messages per subject is 1, want 2", "send-0 of KF_COMMAND is missing"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing %q in:\n%s", want, got)
