@@ -143,3 +143,23 @@ func TestRemember(t *testing.T) {
 		}
 	}
 }
+
+func TestCodeDies(t *testing.T) {
+	for _, c := range []struct {
+		name, event string
+		want        time.Duration // after the event; 0: not known
+	}{
+		{"welcome", `"event_type":"enter_session","welcome_code":"C"`, 20 * time.Second},
+		{"picked up", `"event_type":"session_status_change","change_type":1,"msg_code":"C"`, 48 * time.Hour},
+		{"ended", `"event_type":"session_status_change","change_type":3,"msg_code":"C"`, 20 * time.Second},
+		{"another code", `"event_type":"enter_session","welcome_code":"D"`, 0},
+		{"no code", `"event_type":"enter_session"`, 0},
+		{"odd", `"event_type":"enter_session","welcome_code":7`, 0},
+	} {
+		it := kfapi.ParseItem([]byte(`{"msgid":"e","send_time":1700000000,"origin":4,"msgtype":"event","event":{"open_kfid":"wk","external_userid":"wm",` + c.event + `}}`))
+		got := codeDies(it, "C")
+		if c.want == 0 && !got.IsZero() || c.want != 0 && got.Sub(time.Unix(1700000000, 0)) != c.want {
+			t.Errorf("%s: got %v, want %v after the event", c.name, got, c.want)
+		}
+	}
+}

@@ -38,7 +38,7 @@ type job struct {
 	waited   time.Duration // in the lane so far
 	lingered bool          // it has had its second look
 	paid     bool          // the rate limit has let it through
-	told     *view         // what the teams were told last
+	told     *view         // what the teams were told of the ledger as it is
 }
 
 // said is what an accepted request brought back.

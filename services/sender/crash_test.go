@@ -484,3 +484,29 @@ func TestCrashWhenPutAside(t *testing.T) {
 	w.want("b", "accepted")
 	w.inOrder([]string{"a", "b"})
 }
+
+// One msgid was accepted twice: nobody can tell a silent repeat from a second copy, so a person is called.
+func TestMsgIDAcceptedTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, personality(kfsim.Personality{RepeatedMsgID: kfsim.RepeatAccept}))
+	w.says(ann)
+	a, b := w.make(brisk), w.make(brisk)
+	stalled, resume := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	a.step = func(name string) {
+		if name == "posted" { // with the answer in hand
+			once.Do(func() { close(stalled); <-resume })
+		}
+	}
+	var g errgroup.Group
+	g.Go(func() error { return w.deliverOn(a, ann, "c") })
+	<-stalled
+	w.must(w.deliverOn(b, ann, "c"))
+	close(resume)
+	w.must(g.Wait())
+	if got := counter(t, a.reg, "kf_sender_msgid_reuse_accepted_total"); got != 1 {
+		t.Errorf("the tripwire counted %v, want 1", got)
+	}
+	b.run()
+	w.audit("c")
+}

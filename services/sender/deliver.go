@@ -26,9 +26,6 @@ func (s *Sender) command(ctx context.Context, d *bus.Delivery) error {
 // The good path costs one read of the ledger, a compare-and-set, the request, a second compare-and-set and the outcome.
 // Whatever is lost on the way, whoever takes the command up next finds in the ledger how far it came.
 func (s *Sender) deliver(ctx context.Context, j *job) error {
-	if err := s.outlet.wait(ctx, s.stopping); err != nil { // no request without a place for its outcome
-		return err
-	}
 	if j.ask.Verb == window.Reply {
 		var err error
 		if j.ask.Deadline, err = s.deadline(ctx, j); err != nil {
@@ -72,6 +69,11 @@ func (s *Sender) turn(ctx context.Context, j *job) (done bool, err error) {
 		j.lingered = true
 		return false, sleep(ctx, min(left, linger))
 	}
+	if act.Kind == window.Post || act.Kind == window.Finish { // nothing is begun without a place for its outcome
+		if waited, err := s.outlet.wait(ctx, s.stopping); waited || err != nil {
+			return false, err
+		}
+	}
 	s.hook("decided")
 	switch act.Kind {
 	case window.Post:
@@ -108,7 +110,7 @@ func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledg
 		return false, err
 	}
 	s.hook("reserved")
-	told := s.show(ctx, j, next) // as a rule the answer changes nothing of it
+	told := s.preview(ctx, j, next)
 	answer, got := s.post(ctx, j, now.Local)
 	j.paid = false
 	told()
@@ -145,6 +147,7 @@ func (s *Sender) settle(ctx context.Context, j *job, in entry, attempt int, a wi
 			}
 		}
 		in, err = s.load(ctx, j.conversation(), j.subject)
+		j.told = nil
 	}
 }
 

@@ -373,3 +373,20 @@ func TestTokenRefusedOnce(t *testing.T) {
 	}
 	w.audit("c")
 }
+
+// A sender is ready when all it needs is there, and says so when the broker is gone.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.make()
+	if r.health.Ready() {
+		t.Error("ready before it runs")
+	}
+	r.run()
+	testkit.Eventually(t, "the sender to be ready", r.health.Ready)
+	began := time.Now()
+	w.srv.Close()
+	testkit.Eventually(t, "the sender to be unready", func() bool { return r.reason("bus") != "" })
+	t.Logf("unready after %v", time.Since(began).Truncate(time.Millisecond))
+	r.halt() // in order, also without a broker
+}

@@ -30,21 +30,22 @@ const (
 	outletRoom  = 1 << 20          // bytes that must be left: some outcomes for every lane
 )
 
-// wait returns when outcomes can be published, or an error when we are told to stop.
-func (o *outlet) wait(ctx context.Context, stopping <-chan struct{}) error {
+// wait returns when outcomes can be published, and whether that took any time; or an error when we are told to stop.
+func (o *outlet) wait(ctx context.Context, stopping <-chan struct{}) (waited bool, err error) {
 	for {
 		o.mu.Lock()
 		shut := o.shut
 		o.mu.Unlock()
 		if shut == nil {
-			return nil
+			return waited, nil
 		}
+		waited = true
 		select {
 		case <-shut:
 		case <-stopping:
-			return context.Canceled
+			return waited, context.Canceled
 		case <-ctx.Done():
-			return ctx.Err()
+			return waited, ctx.Err()
 		}
 	}
 }
@@ -78,6 +79,13 @@ func (o *outlet) set(why string) {
 		o.probe.OK()
 	} else {
 		o.probe.Fail(why)
+	}
+}
+
+// watch looks, and says so where it cannot.
+func (o *outlet) watch(ctx context.Context) {
+	if err := o.look(ctx); err != nil && ctx.Err() == nil {
+		o.probe.Fail("outcomes cannot be looked at: " + bus.Reason(err))
 	}
 }
 

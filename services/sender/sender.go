@@ -100,7 +100,7 @@ func New(cfg Config, d Deps) (*Sender, error) {
 func (s *Sender) Run(ctx context.Context) error {
 	s.stopping = ctx.Done()
 	g, ctx := errgroup.WithContext(ctx)
-	s.keep(ctx, g, "shared pauses", s.every(limitsEvery, s.beat))
+	every(ctx, g, limitsEvery, s.beat)
 	g.Go(func() error {
 		s.learnClock(ctx)
 		for !s.check(ctx) {
@@ -109,8 +109,8 @@ func (s *Sender) Run(ctx context.Context) error {
 			}
 		}
 		s.log.Info().Str("corp", s.corp).Msg("carrying commands")
-		s.keep(ctx, g, "topology", s.every(checkEvery, func(ctx context.Context) error { s.check(ctx); return nil }))
-		s.keep(ctx, g, "outcomes", s.every(outletEvery, s.outlet.look))
+		every(ctx, g, checkEvery, func(ctx context.Context) { s.check(ctx) })
+		every(ctx, g, outletEvery, s.outlet.watch)
 		o := bus.Consuming{Service: bus.ServiceSender, Drain: drain}
 		lanes := o
 		lanes.Confirm = true
@@ -145,29 +145,23 @@ func (s *Sender) keep(ctx context.Context, g *errgroup.Group, name string, part 
 	})
 }
 
-// every makes a part of something that is done again and again.
-func (s *Sender) every(d time.Duration, do func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		for {
-			if err := do(ctx); err != nil {
-				return err
-			}
-			if sleep(ctx, d) != nil {
-				return nil
-			}
+// every does something again and again until ctx ends.
+func every(ctx context.Context, g *errgroup.Group, d time.Duration, do func(context.Context)) {
+	g.Go(func() error {
+		for do(ctx); sleep(ctx, d) == nil; do(ctx) {
 		}
-	}
+		return nil
+	})
 }
 
 // beat reads the shared pauses, which is a sign of life of the broker as well.
-func (s *Sender) beat(ctx context.Context) error {
-	err := s.limits.look(ctx)
-	if err == nil {
+func (s *Sender) beat(ctx context.Context) {
+	switch err := s.limits.look(ctx); {
+	case err == nil:
 		s.probes.bus.OK()
-	} else if ctx.Err() == nil {
+	case ctx.Err() == nil:
 		s.probes.bus.Fail(bus.Reason(err))
 	}
-	return err
 }
 
 // check compares the topology with what is relied on, the lanes' patience included, and looks for room for outcomes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -26,22 +27,39 @@ func (s *Sender) view(l window.Ledger) view {
 	return v
 }
 
+// preview tells the teams what a reservation leaves while its request is on the way: as a rule the answer changes nothing
+// of it. It need not look at what was told before. If the answer can be written down, nobody has changed the ledger since
+// the reservation, and whoever told something later has seen it; if not, settle makes sure that all is told anew.
+func (s *Sender) preview(ctx context.Context, j *job, l window.Ledger) (wait func()) {
+	v := s.view(l)
+	return beside(func() {
+		value, err := json.Marshal(s.conversation(j.party(), v))
+		if err == nil {
+			err = s.bus.Put(ctx, events.BucketConversations, j.conversation(), value, 0)
+		}
+		if err == nil {
+			j.told = &v
+		}
+	})
+}
+
 // show tells the teams what l means for them, unless the job has told them so, beside whatever else is done; wait returns
 // when they are told. It is a view and never the truth: an error is logged, and the next change tells again.
 func (s *Sender) show(ctx context.Context, j *job, l window.Ledger) (wait func()) {
-	v := s.view(l)
-	if j.told != nil && *j.told == v {
+	if j.told != nil && *j.told == s.view(l) {
 		return func() {}
 	}
-	j.told = &v
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return beside(func() {
 		if err := s.tell(ctx, j.party()); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("the conversation's view is not written; its next change will be")
 		}
-	}()
-	return func() { <-done }
+	})
+}
+
+func beside(do func()) (wait func()) {
+	var wg sync.WaitGroup
+	wg.Go(do)
+	return wg.Wait
 }
 
 // tell makes the view from the ledger as it is now. It is written only over the view that was there before the ledger was
@@ -61,7 +79,7 @@ func (s *Sender) tell(ctx context.Context, p party) error {
 		if json.Unmarshal(e.Value, &l) != nil {
 			return nil // who finds it unreadable next makes it anew, and then tells
 		}
-		value, err := json.Marshal(s.conversation(p, l))
+		value, err := json.Marshal(s.conversation(p, s.view(l)))
 		if err != nil {
 			return err
 		}
@@ -74,8 +92,7 @@ func (s *Sender) tell(ctx context.Context, p party) error {
 	}
 }
 
-func (s *Sender) conversation(p party, l window.Ledger) events.Conversation {
-	v := s.view(l)
+func (s *Sender) conversation(p party, v view) events.Conversation {
 	c := events.Conversation{
 		Corp: s.corp, OpenKfID: p.openKfID, ExternalUserID: p.externalUserID, SendsLeft: v.SendsLeft, SessionState: v.SessionState,
 		Servicer: v.servicer, Generation: v.Generation, UpdatedAt: s.now().UTC(),
