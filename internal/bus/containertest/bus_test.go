@@ -2,7 +2,6 @@ package containertest
 
 import (
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -19,12 +18,7 @@ func TestOneServer(t *testing.T) { runCases(t, start(t, 1)) }
 func TestCluster(t *testing.T) {
 	s := start(t, 3)
 	t.Run("cases", func(t *testing.T) { runCases(t, s) })
-	t.Run("leaders are killed", func(t *testing.T) {
-		if os.Getenv("KF_CHAOS") != "1" {
-			t.Skip("SKIP: kills leaders for minutes; run it with KF_CHAOS=1")
-		}
-		leadersAreKilled(t, s)
-	})
+	t.Run("leaders are killed", func(t *testing.T) { leadersAreKilled(t, s) })
 	t.Run("servers freeze", func(t *testing.T) { serversFreeze(t, s) })
 }
 
