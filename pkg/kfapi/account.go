@@ -20,6 +20,23 @@ type Account struct {
 	ManagePrivilege *Flag `json:"manage_privilege,omitempty"`
 }
 
+// AccountListRequest asks for one page of accounts.
+type AccountListRequest struct {
+	Offset int `json:"offset,omitempty"` // of the first account wanted
+	Limit  int `json:"limit,omitempty"`  // 1–100; 0 means 100
+}
+
+// Validate checks every documented limit. Its error is a *LimitError.
+func (r AccountListRequest) Validate() error {
+	if r.Offset < 0 {
+		return &LimitError{Field: "offset", Why: "is negative", Got: r.Offset}
+	}
+	if r.Limit < 0 || r.Limit > 100 {
+		return &LimitError{Field: "limit", Why: fmt.Sprintf("is %d, must be 0 to 100", r.Limit), Limit: 100, Got: r.Limit}
+	}
+	return nil
+}
+
 // AccountList returns up to limit accounts from offset on; limit is 1–100, and 0 means 100. There is no total: the list has
 // ended when fewer than limit come back. It may be repeated.
 //
@@ -27,18 +44,11 @@ type Account struct {
 func (c *Client) AccountList(ctx context.Context, accessToken string, offset, limit int) (AccountListResponse, error) {
 	const op = "account/list"
 	var out AccountListResponse
-	if offset < 0 {
-		return out, fmt.Errorf("%s: %w", op, &LimitError{Field: "offset", Why: "is negative", Got: offset})
+	req := AccountListRequest{Offset: offset, Limit: limit}
+	if err := req.Validate(); err != nil {
+		return out, fmt.Errorf("%s: %w", op, err)
 	}
-	if limit < 0 || limit > 100 {
-		why := fmt.Sprintf("is %d, must be 0 to 100", limit)
-		return out, fmt.Errorf("%s: %w", op, &LimitError{Field: "limit", Why: why, Limit: 100, Got: limit})
-	}
-	in := struct {
-		Offset int `json:"offset,omitempty"`
-		Limit  int `json:"limit,omitempty"`
-	}{offset, limit}
-	errmsg, err := c.postJSON(ctx, op, accessToken, in, &out)
+	errmsg, err := c.postJSON(ctx, op, accessToken, req, &out)
 	out.ErrMsg = errmsg
 	return out, err
 }
