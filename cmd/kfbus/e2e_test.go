@@ -13,6 +13,7 @@ import (
 
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/pkg/kfapi"
 	"github.com/kfbus/kfbus/pkg/kfsim"
 )
 
@@ -249,6 +250,57 @@ func TestCommandLine(t *testing.T) {
 	}
 	if code, _, errs := kfbus(t, "health", s.urls.admin+"/readyz"); code != 0 {
 		t.Errorf("health: code %d, %s", code, errs)
+	}
+}
+
+// TestCommandLineAnswersEvents: the codes that events and transfers give, used from the shell.
+func TestCommandLineAnswersEvents(t *testing.T) {
+	s := startStack(t)
+	at := []string{"--nats", s.urls.nats, "--corp", s.corp(), "-o", "json"}
+	do := func(args ...string) (events.Outcome, int) {
+		t.Helper()
+		code, out, errs := kfbus(t, append(args, at...)...)
+		var o events.Outcome
+		if err := json.Unmarshal([]byte(out), &o); err != nil {
+			t.Fatalf("%v: code %d, %s%s", args, code, out, errs)
+		}
+		return o, code
+	}
+	ev, next := s.subscribe("kf.event.*.*.enter_session.>"), s.subscribe("kf.message.>")
+	if _, err := s.sim.Enter(kfsim.Enter{OpenKfID: s.kf(), ExternalUserID: s.user(), Scene: "home"}); err != nil {
+		t.Fatal(err)
+	}
+	var e struct {
+		Data struct{ Event kfapi.EnterSession }
+	}
+	if err := json.Unmarshal(ev().Data, &e); err != nil || e.Data.Event.WelcomeCode == "" {
+		t.Fatalf("enter_session: %+v, %v", e, err)
+	}
+	menu := `{"head_content":"您好","list":[{"type":"click","click":{"id":"1","content":"人工"}}]}`
+	if o, code := do("reply", s.kf(), s.user(), e.Data.Event.WelcomeCode, "--type", "msgmenu", "--body", menu); code != 0 || o.State != "accepted" {
+		t.Errorf("welcome menu: code %d, %+v", code, o)
+	}
+	if o, code := do("reply", s.kf(), s.user(), e.Data.Event.WelcomeCode, "again"); code != 1 || o.State == "accepted" {
+		t.Errorf("the same code again: code %d, %+v", code, o)
+	}
+
+	s.say("人工")
+	next()
+	pool, code := do("transfer", s.kf(), s.user(), "2")
+	if code != 0 || pool.State != "accepted" || pool.MsgCode == "" {
+		t.Fatalf("transfer to the pool: code %d, %+v", code, pool)
+	}
+	if o, code := do("reply", s.kf(), s.user(), pool.MsgCode, "请稍候"); code != 0 || o.State != "accepted" {
+		t.Errorf("with the code of the transfer: code %d, %+v", code, o)
+	}
+	if o, code := do("transfer", s.kf(), s.user(), "3", "--servicer", "lisi"); code != 0 || o.State != "accepted" {
+		t.Errorf("to a servicer: code %d, %+v", code, o)
+	}
+	if o, code := do("transfer", s.kf(), s.user(), "1"); code != 1 || o.ErrCode != 95016 {
+		t.Errorf("back from a servicer: code %d, %+v; want the platform's 95016", code, o)
+	}
+	if code, _, errs := kfbus(t, "transfer", s.kf(), s.user(), "pool"); code != 2 || !strings.Contains(errs, "STATE") {
+		t.Errorf("STATE that is no number: code %d, %s", code, errs)
 	}
 }
 

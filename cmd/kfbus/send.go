@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
-// commanding is what send and recall share: where to publish, and how long to
+// commanding is what all commands share: where to publish, and how long to
 // wait for the outcome.
 type commanding struct {
 	connection
@@ -38,32 +39,103 @@ func (f *commanding) flags(c *cobra.Command) {
 	c.Flags().DurationVar(&f.expiry, "expires-in", events.DefaultExpiry, "after this time it is not sent any more, 48h at most")
 }
 
+// message is what send and reply carry: a text, or --type and --body.
+type message struct{ msgType, body string }
+
+func (m *message) flags(c *cobra.Command) {
+	c.Flags().StringVar(&m.msgType, "type", "text", "msgtype")
+	c.Flags().StringVar(&m.body, "body", "", "JSON of the message body, instead of TEXT")
+}
+
+// args takes n arguments and a TEXT, or n arguments and --body.
+func (m *message) args(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == n+1 && m.body == "" || len(args) == n && m.body != "" {
+			return nil
+		}
+		return usage(fmt.Errorf("%s takes %s and either TEXT or --body", c.CommandPath(), what))
+	}
+}
+
+// in puts the message into a command; rest holds the TEXT, if there is one.
+func (m *message) in(command map[string]any, rest []string) error {
+	content := json.RawMessage(m.body)
+	if len(rest) == 1 {
+		content = jsonOf(map[string]string{"content": rest[0]})
+	} else if !json.Valid(content) {
+		return usage(errors.New("--body is not JSON"))
+	}
+	command["msgtype"], command[m.msgType] = m.msgType, content
+	return nil
+}
+
 func sendCommand(s std) *cobra.Command {
 	var f commanding
-	var msgType, body string
+	var m message
 	c := &cobra.Command{Use: "send OPEN_KFID EXTERNAL_USERID [TEXT]", Short: "send a message to a customer and wait for the outcome",
 		Long: `send publishes one command, as any NATS client can, and waits for its outcome. TEXT is a text message; for other
 types give --type and --body, the platform's own JSON for that type.
 
 Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
 		Example: "  kfbus send wk… wm… '您好，已发货'\n  kfbus send wk… wm… --type link --body '{\"title\":\"Guide\",\"url\":\"https://e.example\",\"thumb_media_id\":\"M\"}'",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 3 && body == "" || len(args) == 2 && body != "" {
-				return nil
-			}
-			return usage(fmt.Errorf("%s takes OPEN_KFID, EXTERNAL_USERID and either TEXT or --body", c.CommandPath()))
-		},
+		Args:    m.args(2, "OPEN_KFID, EXTERNAL_USERID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			content := json.RawMessage(body)
-			if len(args) == 3 {
-				content = jsonOf(map[string]string{"content": args[2]})
-			} else if !json.Valid(content) {
-				return usage(errors.New("--body is not JSON"))
+			command := map[string]any{}
+			if err := m.in(command, args[2:]); err != nil {
+				return err
 			}
-			return f.publish(c.Context(), s, events.VerbSend, args[0], args[1], map[string]any{"msgtype": msgType, msgType: content})
+			return f.publish(c.Context(), s, events.VerbSend, args[0], args[1], command)
 		}}
-	c.Flags().StringVar(&msgType, "type", "text", "msgtype")
-	c.Flags().StringVar(&body, "body", "", "JSON of the message body, instead of TEXT")
+	m.flags(c)
+	f.flags(c)
+	return c
+}
+
+func replyCommand(s std) *cobra.Command {
+	var f commanding
+	var m message
+	c := &cobra.Command{Use: "reply OPEN_KFID EXTERNAL_USERID CODE [TEXT]", Short: "answer an event with its welcome_code or msg_code",
+		Long: `reply publishes one command that answers an event, and waits for its outcome. CODE is the welcome_code of
+enter_session (20 s), or the msg_code of session_status_change or of a transfer (48 h; 20 s after the end of a
+session). It is good for one text or msgmenu, and for as long as the session stays where it gave the code.
+
+Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
+		Example: "  kfbus reply wk… wm… WELCOME_CODE '欢迎'\n  kfbus reply wk… wm… WELCOME_CODE --type msgmenu --body '{\"head_content\":\"您好\",\"list\":[{\"type\":\"click\",\"click\":{\"id\":\"1\",\"content\":\"人工\"}}]}'",
+		Args:    m.args(3, "OPEN_KFID, EXTERNAL_USERID, CODE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			command := map[string]any{"code": args[2]}
+			if err := m.in(command, args[3:]); err != nil {
+				return err
+			}
+			return f.publish(c.Context(), s, events.VerbReply, args[0], args[1], command)
+		}}
+	m.flags(c)
+	f.flags(c)
+	return c
+}
+
+func transferCommand(s std) *cobra.Command {
+	var f commanding
+	var servicer string
+	c := &cobra.Command{Use: "transfer OPEN_KFID EXTERNAL_USERID STATE", Short: "move a conversation to the assistant, the pool, a person, or its end",
+		Long: `transfer changes who holds a conversation: STATE is 1 assistant, 2 waiting pool, 3 a servicer (--servicer), 4 ended.
+The outcome of the first move to 2 or 3, and of one to 4, has a msg_code for kfbus reply.
+
+Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
+		Example: "  kfbus transfer wk… wm… 2\n  kfbus transfer wk… wm… 3 --servicer lisi",
+		Args:    exactly(3, "OPEN_KFID, EXTERNAL_USERID and STATE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			state, err := strconv.Atoi(args[2])
+			if err != nil {
+				return usage(errors.New("STATE is not a number from 1 to 4"))
+			}
+			command := map[string]any{"service_state": state}
+			if servicer != "" {
+				command["servicer_userid"] = servicer
+			}
+			return f.publish(c.Context(), s, events.VerbTransfer, args[0], args[1], command)
+		}}
+	c.Flags().StringVar(&servicer, "servicer", "", "userid of the servicer who takes it, with STATE 3")
 	f.flags(c)
 	return c
 }
@@ -161,6 +233,9 @@ func outcomeText(o events.Outcome) string {
 	}
 	if o.ErrCode != 0 {
 		fmt.Fprintf(&b, " · errcode %d", o.ErrCode)
+	}
+	if o.MsgCode != "" {
+		fmt.Fprintf(&b, " · msg_code %s", o.MsgCode)
 	}
 	if o.SendsLeft != nil {
 		fmt.Fprintf(&b, " · %d sends left", *o.SendsLeft)
