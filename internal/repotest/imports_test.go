@@ -86,6 +86,8 @@ func refusal(path, imp string) string {
 		return name + " stands alone"
 	case top == "internal" && ours && (strings.HasPrefix(own, "services/") || strings.HasPrefix(own, "cmd/")):
 		return "imports point down: internal knows no service"
+	case top == "examples" && ours && !strings.HasPrefix(own, "pkg/"):
+		return "an example is written as an outsider would: with pkg and a NATS client"
 	case top == "services" && ours && strings.HasPrefix(own, "cmd/"):
 		return "imports point down: a service knows no command"
 	case top == "services" && ours && strings.HasPrefix(own, "services/") && !strings.HasPrefix(own, "services/"+name):
@@ -132,6 +134,8 @@ func TestRefusal(t *testing.T) {
 		{"internal/bus/a.go", module + "pkg/events", true},
 		{"cmd/kfbus/a.go", module + "services/sender", true},
 		{"cmd/kfbus/a.go", module + "internal/localnats", true},
+		{"examples/go/bot/main.go", module + "internal/bus", false},
+		{"examples/go/bot/main.go", module + "pkg/events", true},
 		{"pkg/kfapi/a.go", "github.com/nats-io/nats.go", false},
 		{"pkg/kfapi/a.go", "github.com/rs/zerolog", false},
 		{"pkg/kfapi/a.go", module + "internal/bus", false},
