@@ -103,7 +103,7 @@ func codeIn(err error, codes ...int) bool {
 // gettoken itself is none of these: there 40001 is a wrong secret.
 func TokenRejected(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Op != opGetToken && codeIn(err, 40014, 42001, 40001)
+	return errors.As(err, &e) && e.Op != opGetToken && ShouldRefreshToken(e.Code)
 }
 
 // Busy reports whether the platform did not act for want of breath; the same request may be repeated after a pause.
@@ -139,11 +139,14 @@ func Ambiguous(err error) bool {
 // WrongJSONFormat reports whether the platform could not parse the request's JSON wholly, whatever the errcode.
 func WrongJSONFormat(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && WrongJSONFormatMsg(e.Msg)
+	return errors.As(err, &e) && IsWrongJSONFormat(e.Msg)
 }
 
-// WrongJSONFormatMsg is WrongJSONFormat for the errmsg of a success: errcode 0 may come with this warning, and then
-// fields of the request may be missing on the platform's side.
-func WrongJSONFormatMsg(errmsg string) bool {
+// IsWrongJSONFormat is WrongJSONFormat for an errmsg, also that of a success: errcode 0 may come with this warning, and
+// then fields of the request may be missing on the platform's side.
+func IsWrongJSONFormat(errmsg string) bool {
 	return strings.Contains(strings.ToLower(errmsg), "wrong json format")
 }
+
+// WrongJSONFormatMsg is [IsWrongJSONFormat] by its first name.
+func WrongJSONFormatMsg(errmsg string) bool { return IsWrongJSONFormat(errmsg) }
