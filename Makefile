@@ -41,6 +41,6 @@ cover: ## coverage of each package
 	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 
 golden: ## write the golden files and generated documents again
-	$(GO) test ./... -run 'Golden|Generated' -update
+	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
 .PHONY: help build dev test container short lint fuzz bench cover golden
