@@ -29,7 +29,7 @@ type std struct {
 // run is the whole program but for the process: it returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
 	root := newRoot(std{in, out, errw})
-	root.SetArgs(args)
+	root.SetArgs(explainArgs(args))
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
@@ -73,7 +73,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags or configuration, 3 not ready or not
 		"try":      {devCommand(s), simCommand(s)},
 		"services": serviceCommands(s),
 		"tools": {topologyCommand(s), sendCommand(s), replyCommand(s), recallCommand(s), transferCommand(s), tailCommand(s),
-			keygenCommand(s), healthCommand(s), versionCommand(s)},
+			explainCommand(s), keygenCommand(s), healthCommand(s), versionCommand(s)},
 	} {
 		for _, c := range cmds {
 			c.GroupID = id

@@ -29,8 +29,8 @@ func FailTypes() []FailInfo { return append([]FailInfo(nil), failTypes[:]...) }
 var failTypes = [...]FailInfo{
 	{0, ActionNone,
 		"unknown", "未知原因",
-		"Note it, and do not send it again by itself: it may have arrived.",
-		"记录即可，不要自动重发：消息可能已经送达。"},
+		"Note it, and do not send it again automatically.",
+		"记录即可，不要自动重发。"},
 	{1, ActionStop,
 		"Kf account deleted", "客服账号已删除",
 		"Stop working for this account.",

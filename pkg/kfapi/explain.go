@@ -42,7 +42,7 @@ func explain(op string, code int, errmsg string, lang Lang) string {
 func ExplainFail(t FailType, lang Lang) string {
 	f, ok := LookupFail(t)
 	if !ok {
-		return fmt.Sprintf(lang.pick("fail_type %d: not documented. Treat it as 0: note it, and do not send again by itself",
+		return fmt.Sprintf(lang.pick("fail_type %d: not documented. Treat it as 0: note it, and do not send it again automatically",
 			"fail_type %d：文档未说明。按 0 处理：记录即可，不要自动重发"), t)
 	}
 	meaning, hint := f.Text(lang)

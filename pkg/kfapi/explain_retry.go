@@ -39,7 +39,7 @@ func ShouldRetry(code int) RetryAdvice {
 	}
 	info, ok := Lookup(code)
 	if !ok || info.Action == ActionNone {
-		return RetryAdvice{Reason: "nobody has documented it"}
+		return RetryAdvice{Reason: "its meaning is not known here"}
 	}
 	return RetryAdvice{Reason: info.Action.Words(English)}
 }

@@ -46,15 +46,15 @@ More: https://open.work.weixin.qq.com/devtool/query?e=95025`},
 Check: For send_msg it means accepted, not delivered: a failure comes later as the event msg_send_fail.
 Do: nothing; do not repeat it. Retry as it is: no. New access token: no.
 Warning: the platform could not read all of the request's JSON; fields may have been lost, even with errcode 0.`},
-		{"unknown, beside Kf's", 95099, "", English, `errcode 95099 is not in the catalogue: nobody has documented it
+		{"unknown, beside Kf's", 95099, "", English, `errcode 95099 is not in the catalogue; its meaning is not known here
 Its neighbours: WeChat Customer Service
 Do: take it as final and tell a person. Retry as it is: no. New access token: no.
 Look it up: https://open.work.weixin.qq.com/devtool/query?e=95099`},
-		{"unknown, perhaps a fail_type", 6, "", Chinese, `错误码 6 不在目录中：未见文档说明
+		{"unknown, perhaps a fail_type", 6, "", Chinese, `错误码 6 不在目录中，含义不详
 如果它是 msg_send_fail 的 fail_type：超过 5 条消息
 处理：按不可重试处理，并通知负责人。原样重试：否。刷新 access_token：否。
 查询：https://open.work.weixin.qq.com/devtool/query?e=6`},
-		{"unknown, a library's", -40050, "", English, `errcode -40050 is not in the catalogue: nobody has documented it
+		{"unknown, a library's", -40050, "", English, `errcode -40050 is not in the catalogue; its meaning is not known here
 Its neighbours: callback signature, envelope and key, by the crypto library
 Do: take it as final and tell a person. Retry as it is: no. New access token: no.`},
 		{"a strange language is English", 95008, "", "fr", `errcode 95008, limit: more than 10 menu items

@@ -21,7 +21,7 @@ func unknown(code int, lang Lang) string {
 		look = lang.pick("Look it up: ", "查询：") + QueryURL(code)
 	}
 	return join(
-		fmt.Sprintf(lang.pick("errcode %d is not in the catalogue: nobody has documented it", "错误码 %d 不在目录中：未见文档说明"), code),
+		fmt.Sprintf(lang.pick("errcode %d is not in the catalogue; its meaning is not known here", "错误码 %d 不在目录中，含义不详"), code),
 		near, fail,
 		lang.pick("Do: take it as final and tell a person. Retry as it is: no. New access token: no.",
 			"处理：按不可重试处理，并通知负责人。原样重试：否。刷新 access_token：否。"),
