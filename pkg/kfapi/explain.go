@@ -14,6 +14,8 @@ import (
 // address and the warning about JSON, see [IsWrongJSONFormat]. So the result holds no secret, no text of a customer and no
 // control character but newlines, and has less than 2 KiB. An unknown code is said to be unknown, with what its neighbours
 // are about and the platform's page for it.
+//
+// https://developer.work.weixin.qq.com/document/path/90313
 func Explain(code int, errmsg string, lang Lang) string { return explain("", code, errmsg, lang) }
 
 // explain is Explain for the call op; "" is any.
