@@ -27,47 +27,43 @@ type call struct {
 	header  http.Header
 	body    io.Reader // with size bytes; nil for GET
 	size    int64
-	limit   int64         // of the answer
 	timeout time.Duration // of all of it
+	// official: the call goes to the host of official accounts, whose success has no errcode.
+	official bool
 }
 
-func post(op, token string, body []byte) call {
-	return call{
-		op: op, method: http.MethodPost, path: "/cgi-bin/kf/" + op, token: token, limit: maxReply, timeout: CallTimeout,
-		header: http.Header{"Content-Type": {"application/json"}},
-		body:   bytes.NewReader(body), size: int64(len(body)),
-	}
+// newCall is a call of path, "kf/account/list", without parameters.
+func newCall(method, path, token string) call {
+	return call{op: opOf(path), method: method, path: "/cgi-bin/" + path, token: token, timeout: CallTimeout}
 }
 
-// postJSON calls /cgi-bin/kf/<op> with in as the body, decodes the answer into out and returns its errmsg.
-func (c *Client) postJSON(ctx context.Context, op, token string, in, out any, secrets ...string) (errmsg string, err error) {
-	if err := needToken(token); err != nil {
-		return "", fmt.Errorf("%s: %w", op, err)
-	}
-	body, err := encode(in)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", op, err)
-	}
-	k := post(op, token, body)
-	k.secrets = secrets
-	return c.decode(ctx, k, out)
+// json makes body the body.
+func (k call) json(body []byte) call {
+	k.header = http.Header{"Content-Type": {"application/json"}}
+	k.body, k.size = bytes.NewReader(body), int64(len(body))
+	return k
 }
 
 func needToken(token string) error { return checkSize("access_token", token, 1, 0) }
 
-// decode makes the call, refuses an errcode other than 0 and any body that has none, and decodes the rest into out.
+// decode makes the call, refuses an errcode other than 0 and any body that has none, decodes the rest into out and returns
+// the errmsg.
 func (c *Client) decode(ctx context.Context, k call, out any) (errmsg string, err error) {
 	body, meta, err := c.fetch(ctx, k)
 	if err != nil {
 		return "", err
 	}
 	reply, why := readHead(body)
+	if k.official && reply.codes == 0 && why == whyNoCode {
+		why = "" // out says whether it is a success
+	}
 	if why != "" {
 		return "", k.odd(meta, int64(len(body)), why)
 	}
 	if reply.code != 0 {
 		return "", k.refusal(reply)
 	}
+	errmsg = cleanMsg(reply.msg, k.hidden())
 	switch out := out.(type) {
 	case nil:
 	case *json.RawMessage:
@@ -77,7 +73,13 @@ func (c *Client) decode(ctx context.Context, k call, out any) (errmsg string, er
 			return "", k.odd(meta, int64(len(body)), "a field has the wrong type")
 		}
 	}
-	return cleanMsg(reply.msg, k.hidden()), nil
+	if out, ok := out.(keeper); ok {
+		out.keep(errmsg, body)
+	}
+	if out, ok := out.(whole); ok && out.missing() != "" {
+		return "", k.odd(meta, int64(len(body)), out.missing()+" missing")
+	}
+	return errmsg, nil
 }
 
 // meta is what an error says of an answer.
@@ -86,7 +88,7 @@ type meta struct {
 	contentType string
 }
 
-// fetch makes the call and reads the whole answer, up to k.limit.
+// fetch makes the call and reads the whole answer, up to maxReply.
 func (c *Client) fetch(ctx context.Context, k call) ([]byte, meta, error) {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
@@ -99,12 +101,12 @@ func (c *Client) fetch(ctx context.Context, k call) ([]byte, meta, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, m, k.badStatus(resp)
 	}
-	body, err := readAll(resp, k.limit)
+	body, err := readAll(resp)
 	switch {
 	case err != nil:
 		return nil, m, k.cut(ctx, err)
-	case int64(len(body)) > k.limit:
-		return nil, m, k.odd(m, int64(len(body)), fmt.Sprintf("larger than %d bytes", k.limit))
+	case len(body) > maxReply:
+		return nil, m, k.odd(m, int64(len(body)), fmt.Sprintf("larger than %d bytes", maxReply))
 	}
 	return body, m, nil
 }
@@ -124,7 +126,8 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 	if err != nil {
 		return nil, &TransportError{Op: k.op, Written: sent.written(), Err: clean(ctx, err, sent.written(), k.hidden())}
 	}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && resp.StatusCode < 300 {
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err == nil && resp.StatusCode < 300 && !k.official {
 		c.clock.observe(date, start, c.now())
 	}
 	return resp, nil
@@ -138,7 +141,11 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	if k.token != "" {
 		query.Set("access_token", k.token)
 	}
-	req, err := http.NewRequestWithContext(ctx, k.method, c.base+k.path, nil)
+	base := c.base
+	if k.official {
+		base = c.official
+	}
+	req, err := http.NewRequestWithContext(ctx, k.method, base+k.path, nil)
 	if err != nil {
 		return nil, errors.New("the path makes no URL")
 	}
@@ -201,26 +208,24 @@ func metaOf(resp *http.Response) meta {
 	return meta{resp.StatusCode, resp.Header.Get("Content-Type")}
 }
 
-// readAll reads up to one byte more than limit.
-func readAll(resp *http.Response, limit int64) ([]byte, error) {
+// readAll reads up to one byte more than maxReply.
+func readAll(resp *http.Response) ([]byte, error) {
 	var buf bytes.Buffer
-	if n := resp.ContentLength; 0 < n && n <= min(limit, maxReply) {
+	if n := resp.ContentLength; 0 < n && n <= maxTrusted {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	_, err := buf.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	_, err := buf.ReadFrom(io.LimitReader(resp.Body, maxReply+1))
 	return buf.Bytes(), err
 }
 
 // opOf names a path in errors: "kf/account/list" is "account/list".
-func opOf(path string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(path, "/cgi-bin/"), "kf/")
-}
+func opOf(path string) string { return strings.TrimPrefix(path, "kf/") }
 
 // Do makes any call of the platform: path is the reference's, "/cgi-bin/kf/account/list", with a query if it needs one
 // ("?open_kfid=wk1"); method is GET or POST. in is encoded as the body of a POST; nil sends {}. A json.RawMessage is sent as
 // it is, except that \uXXXX escapes, which the platform refuses (40033), become the characters they stand for. out is filled
 // from the answer; nil drops it, a *json.RawMessage takes it byte for byte. accessToken is "" for calls that take none.
-// An answer over 1 MiB is a *BodyError. Whether Do may be repeated is the call's own matter.
+// An answer over 64 MiB is a *BodyError. Whether Do may be repeated is the call's own matter.
 func (c *Client) Do(ctx context.Context, accessToken, method, path string, in, out any) error {
 	u, err := url.Parse(path)
 	if err != nil || u.Host != "" || u.Scheme != "" || !plainPath(u.EscapedPath()) {
@@ -230,7 +235,8 @@ func (c *Client) Do(ctx context.Context, accessToken, method, path string, in, o
 	if err != nil || query.Has("access_token") {
 		return &LimitError{Field: "path", Why: "has a broken query or brings its own access_token"}
 	}
-	k := call{op: opOf(u.Path), method: method, path: u.Path, query: query, token: accessToken, limit: maxReply, timeout: CallTimeout}
+	k := newCall(method, strings.TrimPrefix(u.Path, "/cgi-bin/"), accessToken)
+	k.query = query
 	for _, values := range query {
 		k.secrets = append(k.secrets, values...)
 	}
@@ -240,8 +246,7 @@ func (c *Client) Do(ctx context.Context, accessToken, method, path string, in, o
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.op, err)
 		}
-		k.header = http.Header{"Content-Type": {"application/json"}}
-		k.body, k.size = bytes.NewReader(body), int64(len(body))
+		k = k.json(body)
 	case method != http.MethodGet || in != nil:
 		return fmt.Errorf("%s: %w", k.op, &LimitError{Field: "method", Why: "must be POST, or GET without a body"})
 	}

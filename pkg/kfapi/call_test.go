@@ -113,7 +113,7 @@ func TestAnswers(t *testing.T) {
 		{"a NUL behind it", says("{\"errcode\":0}\x00"), 0, whyNotJSON},
 		{"a byte order mark", says("\ufeff{\"errcode\":0}"), 0, whyNotJSON},
 		{"a field of the wrong type", says(`{"errcode":0,"msgid":{}}`), 0, "a field has the wrong type"},
-		{"too large", says(`{"errcode":0,"x":"` + strings.Repeat("x", maxReply) + `"}`), 0, "larger than 1048576 bytes"},
+		{"too large", says(`{"errcode":0,"x":"` + strings.Repeat("x", maxReply) + `"}`), 0, "larger than 67108864 bytes"},
 	} {
 		s := serve(t, c.h)
 		var out SendMsgResponse
@@ -382,7 +382,7 @@ func TestPostIsSentOnce(t *testing.T) {
 
 func TestRequestCannotBeReplayed(t *testing.T) {
 	c := client(t, "http://127.0.0.1:1")
-	req, err := c.request(background(t), post("send_msg", token, []byte(`{"a":1}`)))
+	req, err := c.request(background(t), newCall("POST", "kf/send_msg", token).json([]byte(`{"a":1}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +396,7 @@ func TestRequestCannotBeReplayed(t *testing.T) {
 
 func TestCallsEndWithoutADeadline(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	k := post("x", token, []byte(`{}`))
+	k := newCall("POST", "kf/x", token).json([]byte(`{}`))
 	k.timeout = 20 * time.Millisecond
 	_, _, err := s.fetch(t.Context(), k)
 	if !Ambiguous(err) || !errors.Is(err, context.DeadlineExceeded) {

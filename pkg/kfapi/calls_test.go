@@ -3,6 +3,7 @@ package kfapi
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,7 +42,7 @@ func TestServiceStateGet(t *testing.T) {
 	s := serve(t, says(`{"errcode":0,"errmsg":"ok","service_state":3,"servicer_userid":"lisi"}`))
 	req := ServiceStateGetRequest{OpenKfID: "wk1", ExternalUserID: "wm1"}
 	got, err := s.ServiceStateGet(background(t), token, req)
-	if err != nil || got != (ServiceStateGetResponse{StateHuman, "lisi"}) {
+	if err != nil || got.ServiceState != StateHuman || got.ServicerUserID != "lisi" || got.ErrMsg != "ok" || !strings.HasPrefix(string(got.Raw), `{"errcode":0,`) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if sent := s.last(t); sent.path != "/cgi-bin/kf/service_state/get" || sent.body != `{"open_kfid":"wk1","external_userid":"wm1"}` {

@@ -11,8 +11,11 @@ import (
 	"time"
 )
 
-// DefaultBaseURL is where the platform answers.
-const DefaultBaseURL = "https://qyapi.weixin.qq.com"
+// Where the platform answers.
+const (
+	DefaultBaseURL         = "https://qyapi.weixin.qq.com"
+	DefaultOfficialBaseURL = "https://api.weixin.qq.com" // OfficialToken and StableToken
+)
 
 // No call outlives these, however long the caller's context lives. A shorter deadline of the context wins.
 const (
@@ -20,10 +23,11 @@ const (
 	MediaTimeout = 2 * time.Minute  // MediaUpload, and MediaGet until its Body is closed: 20 MiB at 170 KiB/s
 )
 
-// What an answer may weigh before it is refused with a *BodyError.
 const (
-	maxPage  = 64 << 20 // sync_msg: 1000 messages, each with room to grow
-	maxReply = 1 << 20  // every other JSON answer
+	// maxReply is what an answer in JSON may weigh before it is refused with a *BodyError. A page of 1000 messages or of
+	// 1000 knowledge entries, each with 100 similar questions of 200 characters, stays below it.
+	maxReply   = 64 << 20
+	maxTrusted = 1 << 20 // the most that is allocated on an announced length alone
 )
 
 // Config says where and how to call. The zero value calls the real platform.
@@ -31,6 +35,8 @@ type Config struct {
 	// BaseURL is DefaultBaseURL when empty. It must be https, unless its host is loopback or AllowHTTP is set.
 	// A path is kept as a prefix; user info, query and fragment are refused.
 	BaseURL string
+	// OfficialBaseURL is DefaultOfficialBaseURL when empty. The rules of BaseURL hold.
+	OfficialBaseURL string
 	// AllowHTTP permits plain http to a host that is not loopback. Tokens and secrets then cross the network in the clear.
 	AllowHTTP bool
 	// HTTP replaces the client's own http.Client, which speaks HTTP/1.1, ignores the proxy variables of the environment
@@ -43,15 +49,20 @@ type Config struct {
 
 // Client calls the Kf API. It holds no token, retries nothing, and may be used by many goroutines at once.
 type Client struct {
-	base  string
-	http  *http.Client
-	now   func() time.Time
-	clock serverClock
+	base     string
+	official string
+	http     *http.Client
+	now      func() time.Time
+	clock    serverClock
 }
 
 // New checks cfg and makes a client. It does no I/O.
 func New(cfg Config) (*Client, error) {
-	base, err := checkBase(cfg)
+	base, err := checkBase(cfg.BaseURL, DefaultBaseURL, cfg.AllowHTTP)
+	if err != nil {
+		return nil, err
+	}
+	official, err := checkBase(cfg.OfficialBaseURL, DefaultOfficialBaseURL, cfg.AllowHTTP)
 	if err != nil {
 		return nil, err
 	}
@@ -65,27 +76,27 @@ func New(cfg Config) (*Client, error) {
 	if now == nil {
 		now = time.Now
 	}
-	return &Client{base: base, http: &hc, now: now}, nil
+	return &Client{base: base, official: official, http: &hc, now: now}, nil
 }
 
 // CloseIdleConnections closes the connections that are kept for the next call. It may be called at any time.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // checkBase never quotes the URL: it may carry a password.
-func checkBase(cfg Config) (string, error) {
-	if cfg.BaseURL == "" {
-		return DefaultBaseURL, nil
+func checkBase(base, fallback string, allowHTTP bool) (string, error) {
+	if base == "" {
+		return fallback, nil
 	}
-	u, err := url.Parse(cfg.BaseURL)
+	u, err := url.Parse(base)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
-		return "", errors.New("kfapi: the base URL is not a URL with a host, like " + DefaultBaseURL)
+		return "", errors.New("kfapi: the base URL is not a URL with a host, like " + fallback)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", errors.New("kfapi: the base URL must not have user info, a query or a fragment")
 	case u.Scheme == "https":
 	case u.Scheme != "http":
 		return "", errors.New("kfapi: the base URL must be https (or http, see AllowHTTP)")
-	case !cfg.AllowHTTP && !loopback(u.Hostname()):
+	case !allowHTTP && !loopback(u.Hostname()):
 		return "", errors.New("kfapi: the base URL is plain http, which would show the access token to the network; use https or set AllowHTTP")
 	}
 	return strings.TrimRight(u.String(), "/"), nil

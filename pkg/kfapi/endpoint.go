@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,11 +33,13 @@ const (
 type Endpoint struct {
 	Path    string // under /cgi-bin/: "kf/account/list"
 	Method  string // GET or POST, as the platform documents it
-	Page    int    // of https://developer.work.weixin.qq.com/document/path/
+	Page    int    // of https://developer.work.weixin.qq.com/document/path/; 0 for the calls on another host
 	Summary string // one phrase
 	Style   Style
-	// Repeatable: a repeat after an Ambiguous error changes nothing that the first one did not.
+	// Repeatable: a repeat after an Ambiguous error does no harm. It changes nothing more, or leaves behind only what
+	// nobody has to clean up.
 	Repeatable bool
+	Official   bool           // on Config.OfficialBaseURL
 	Request    func() Request // a new, empty request; nil for calls without parameters
 	Reply      func() any     // a new, empty reply; nil with StyleDownload
 }
@@ -51,7 +54,7 @@ func LookupEndpoint(path string) (Endpoint, bool) {
 	return Endpoint{}, false
 }
 
-// Endpoints is every call of the platform, by path. The slice is the caller's.
+// Endpoints is every call of the platform. The slice is the caller's.
 func Endpoints() []Endpoint { return endpoints() }
 
 // Call makes the call of StyleJSON at path, "kf/account/list". body is one JSON object of the call's own fields, or empty for
@@ -70,25 +73,12 @@ func (c *Client) Call(ctx context.Context, accessToken, path string, body json.R
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	k := call{
-		op: op, method: e.Method, path: "/cgi-bin/" + path, token: accessToken, limit: maxReply, timeout: CallTimeout,
-	}
-	if path == "kf/sync_msg" {
-		k.limit = maxPage
-	}
-	if e.Method == http.MethodGet {
-		k.query, k.secrets = fields.query()
-	} else {
-		raw := plain(bytes.TrimSpace(body))
-		if len(raw) == 0 {
-			raw = []byte("{}")
-		}
-		k.header = http.Header{"Content-Type": {"application/json"}}
-		k.body, k.size = bytes.NewReader(raw), int64(len(raw))
-		k.secrets = fields.secrets()
+	raw := plain(bytes.TrimSpace(body))
+	if len(raw) == 0 {
+		raw = []byte("{}")
 	}
 	var reply json.RawMessage
-	_, err = c.decode(ctx, k, &reply)
+	_, err = c.decode(ctx, newCall(e.Method, path, accessToken).with(raw, fields), &reply)
 	return reply, err
 }
 
@@ -104,19 +94,46 @@ func (e Endpoint) check(body json.RawMessage) (object, error) {
 	if e.Request == nil {
 		return fields, nil
 	}
+	if twins(fields) {
+		return nil, &LimitError{Field: "body", Why: "has two keys that differ in case only"}
+	}
 	req := e.Request()
 	if err := json.Unmarshal(body, req); err != nil {
+		var limit *LimitError
+		if errors.As(err, &limit) {
+			return nil, limit
+		}
 		field := "body"
-		if t, ok := err.(*json.UnmarshalTypeError); ok && t.Field != "" { //nolint:errorlint // json returns it bare
-			field = t.Field
+		var typ *json.UnmarshalTypeError
+		if errors.As(err, &typ) && typ.Field != "" {
+			field = typ.Field
 		}
 		return nil, &LimitError{Field: field, Why: "has the wrong type"}
 	}
 	return fields, req.Validate()
 }
 
-// query is the fields as the parameters of a GET, and those that may be secret.
-func (o object) query() (url.Values, []string) {
+// twins finds two keys of one object that encoding/json takes for the same, so that it might check another value than the
+// platform reads.
+func twins(value any) bool {
+	switch v := value.(type) {
+	case object:
+		seen := map[string]bool{}
+		for name, value := range v {
+			name = strings.ToLower(strings.ToUpper(name))
+			if seen[name] || twins(value) {
+				return true
+			}
+			seen[name] = true
+		}
+	case []any:
+		return slices.ContainsFunc(v, twins)
+	}
+	return false
+}
+
+// query is the fields as the parameters of a GET.
+func (o object) query() url.Values {
 	q := url.Values{}
 	for name, value := range o {
 		switch v := value.(type) {
@@ -128,30 +145,33 @@ func (o object) query() (url.Values, []string) {
 			q.Set(name, strconv.FormatBool(v))
 		}
 	}
-	return q, o.secrets()
+	return q
 }
 
-// secrets are the values that errors must not repeat.
-func (o object) secrets() []string {
-	var out []string
+// secrets appends the values, at any depth, that errors must not repeat.
+func (o object) secrets(to []string) []string {
 	for name, value := range o {
-		if s, ok := value.(string); ok && (name == "token" || name == "code" || strings.HasSuffix(name, "media_id")) {
-			out = append(out, s)
+		to = secretsIn(name, value, to)
+	}
+	return to
+}
+
+func secretsIn(name string, value any, to []string) []string {
+	switch v := value.(type) {
+	case object:
+		return v.secrets(to)
+	case []any:
+		for _, e := range v {
+			to = secretsIn(name, e, to)
+		}
+	case string:
+		switch name {
+		case "token", "code", "secret", "corpsecret", "url":
+			return append(to, v)
+		}
+		if strings.HasSuffix(name, "media_id") {
+			return append(to, v)
 		}
 	}
-	return out
-}
-
-// endpoints is the platform's table of calls.
-func endpoints() []Endpoint {
-	return []Endpoint{
-		{Path: "kf/account/list", Method: "POST", Page: 94661, Summary: "accounts of the corp, 100 a page", Repeatable: true,
-			Request: func() Request { return new(AccountListRequest) }, Reply: func() any { return new(AccountListResponse) }},
-		{Path: "kf/service_state/get", Method: "POST", Page: 94669, Summary: "who holds a conversation", Repeatable: true,
-			Request: func() Request { return new(ServiceStateGetRequest) }, Reply: func() any { return new(ServiceStateGetResponse) }},
-		{Path: "kf/service_state/trans", Method: "POST", Page: 94669, Summary: "move a conversation to another state",
-			Request: func() Request { return new(ServiceStateTransRequest) }, Reply: func() any { return new(ServiceStateTransResponse) }},
-		{Path: "kf/sync_msg", Method: "POST", Page: 94670, Summary: "one page of messages and events", Repeatable: true,
-			Request: func() Request { return new(SyncMsgRequest) }, Reply: func() any { return new(SyncMsgResponse) }},
-	}
+	return to
 }

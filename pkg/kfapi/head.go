@@ -4,8 +4,9 @@ import "unicode/utf8"
 
 // head is what every answer has.
 type head struct {
-	code int
-	msg  string
+	code  int
+	msg   string
+	codes int // how many errcodes there are; one that is no integer counts as two, so that no caller takes it
 }
 
 const (
@@ -19,7 +20,6 @@ func readHead(body []byte) (h head, why string) {
 	if !s.take('{') {
 		return h, whyNotJSON
 	}
-	codes := 0
 	for first := true; ; first = false {
 		key, more, ok := s.member(first)
 		if !ok {
@@ -30,8 +30,7 @@ func readHead(body []byte) (h head, why string) {
 		}
 		switch string(key) {
 		case "errcode":
-			codes++
-			ok = s.errcode(&h, &codes)
+			ok = s.errcode(&h)
 		case "errmsg":
 			ok = s.errmsg(&h)
 		default:
@@ -44,18 +43,18 @@ func readHead(body []byte) (h head, why string) {
 	switch {
 	case s.peek() != 0 || s.i < len(body) || s.flaw != "":
 		return h, whyNotJSON
-	case codes != 1:
+	case h.codes != 1:
 		return h, whyNoCode
 	}
 	return h, ""
 }
 
-// errcode counts as two when it is no integer, so that no caller takes it.
-func (s *scanner) errcode(h *head, codes *int) bool {
+func (s *scanner) errcode(h *head) bool {
 	n, isInt, ok := s.integer()
 	h.code = int(n)
+	h.codes++
 	if !isInt {
-		*codes++
+		h.codes++
 	}
 	return ok
 }

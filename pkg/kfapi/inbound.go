@@ -38,6 +38,32 @@ type (
 	ReceivedBusinessCard struct {
 		UserID string `json:"userid"`
 	}
+	// ChannelsShopProduct is msgtype channels_shop_product, a product of a Channels shop.
+	ChannelsShopProduct struct {
+		ProductID     string      `json:"product_id"`
+		HeadImage     string      `json:"head_image"` // URL; also read from head_img
+		Title         string      `json:"title"`
+		SalesPrice    LooseString `json:"sales_price"` // in 1/100 yuan; some sources show a number
+		ShopNickname  string      `json:"shop_nickname"`
+		ShopHeadImage string      `json:"shop_head_image"` // URL; also read from shop_head_img
+	}
+	// ChannelsShopOrder is msgtype channels_shop_order, an order in a Channels shop.
+	ChannelsShopOrder struct {
+		OrderID       string `json:"order_id"`
+		ProductTitles string `json:"product_titles"`
+		PriceWording  string `json:"price_wording"`
+		State         string `json:"state"`
+		ImageURL      string `json:"image_url"`
+		ShopNickname  string `json:"shop_nickname"`
+	}
+	// Channels is msgtype channels, something from Channels (视频号).
+	Channels struct {
+		SubType  int    `json:"sub_type"` // 1 a post, 2 a live room, 3 a profile card
+		Nickname string `json:"nickname"`
+		Title    string `json:"title,omitempty"` // with sub_type 1
+	}
+	// ReceivedOpaque is msgtype note, meeting and schedule, of which the platform shows nothing.
+	ReceivedOpaque struct{}
 	// MergedMsg is msgtype merged_msg, a forwarded chat history.
 	MergedMsg struct {
 		Title string       `json:"title"`
@@ -48,7 +74,7 @@ type (
 		SendTime   LooseInt    `json:"send_time"` // Unix seconds
 		MsgType    LooseString `json:"msgtype"`   // a name in practice, a number in the documents
 		SenderName string      `json:"sender_name"`
-		// MsgContent is JSON in a string, {"msgtype":"text","text":{…}}: ParseItem reads it. It may nest.
+		// MsgContent is JSON in a string, {"msgtype":"text","text":{…}}: see MergedItem.Item. It may nest.
 		MsgContent string `json:"msg_content"`
 	}
 )
@@ -92,10 +118,10 @@ type (
 	}
 	// ServicerStatusChange is event_type servicer_status_change. It has no customer.
 	ServicerStatusChange struct {
-		ServicerUserID string `json:"servicer_userid"`
-		OpenKfID       string `json:"open_kfid"`
-		Status         int    `json:"status"`              // 1 receiving, 2 stopped (servicer/list counts from 0)
-		StopType       *int   `json:"stop_type,omitempty"` // when stopped: 0 stopped, 1 suspended for a while
+		ServicerUserID string    `json:"servicer_userid"`
+		OpenKfID       string    `json:"open_kfid"`
+		Status         int       `json:"status"`              // 1 receiving, 2 stopped (servicer/list counts from 0)
+		StopType       *StopType `json:"stop_type,omitempty"` // when stopped
 	}
 	// UserRecallMsg is event_type user_recall_msg: the customer took a message back.
 	UserRecallMsg struct {

@@ -7,7 +7,7 @@ import (
 )
 
 func TestItemBody(t *testing.T) {
-	one := 1
+	one := StopSuspended
 	for _, c := range []struct{ raw, want any }{
 		{`{"msgtype":"text","text":{"content":"hi","menu_id":"101","new":1}}`, ReceivedText{"hi", "101"}},
 		{`{"msgtype":"image","image":{"media_id":"M"}}`, ReceivedMedia{"M"}},

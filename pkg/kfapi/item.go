@@ -33,6 +33,8 @@ const (
 	OriginServicer = 5 // a person who types in the WeCom client; what the API sends never comes back
 )
 
+var errNoMsgType = errors.New("item without msgtype")
+
 // MsgTypeEvent is the msgtype of an Item that is an event.
 const MsgTypeEvent = "event"
 
@@ -93,7 +95,7 @@ func (p *pageReader) item() (it Item, ok bool) {
 	case p.flaw != "":
 		it.Err = errors.New("item: " + p.flaw)
 	case it.MsgType == "":
-		it.Err = errors.New("item without msgtype")
+		it.Err = errNoMsgType
 	}
 	return it, true
 }

@@ -3,6 +3,7 @@ package kfapi
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits of the platform, in bytes of UTF-8 unless said otherwise.
@@ -156,11 +157,50 @@ func checkSize(field, s string, least, most int) error {
 	return nil
 }
 
+// checkChars is checkSize in characters.
+func checkChars(field, s string, least, most int) error {
+	if n := utf8.RuneCountInString(s); n > most {
+		return &LimitError{Field: field, Limit: most, Got: n,
+			Why: fmt.Sprintf("is %d characters, at most %d are allowed", n, most)}
+	}
+	return checkSize(field, s, least, 0)
+}
+
+// checkCount checks the length of a list; with most 0 it may be of any length.
+func checkCount(field string, n, least, most int) error {
+	switch {
+	case n < least:
+		return &LimitError{Field: field, Limit: least, Got: n, Why: fmt.Sprintf("has %d elements, at least %d must be there", n, least)}
+	case most > 0 && n > most:
+		return &LimitError{Field: field, Limit: most, Got: n, Why: fmt.Sprintf("has %d elements, at most %d are allowed", n, most)}
+	}
+	return nil
+}
+
+func checkRange(field string, n, least, most int) error {
+	if n < least || n > most {
+		return &LimitError{Field: field, Limit: most, Got: n, Why: fmt.Sprintf("is %d, must be %d to %d", n, least, most)}
+	}
+	return nil
+}
+
+// ifEmpty is name if s is empty.
+func ifEmpty(s, name string) string {
+	if s == "" {
+		return name
+	}
+	return ""
+}
+
 func (f fields) scheme(name string) error {
 	s, _ := f.values[name].(string)
+	return checkScheme(f.path+"."+name, s)
+}
+
+func checkScheme(field, s string) error {
 	s = strings.ToLower(s)
 	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
-		return f.wrong(name, "must start with http:// or https://")
+		return &LimitError{Field: field, Why: "must start with http:// or https://"}
 	}
 	return nil
 }

@@ -33,6 +33,11 @@ func (f *Flag) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// Bool is a Flag that the platform documents as true and false, and is written so.
+type Bool bool
+
+func (f *Bool) UnmarshalJSON(b []byte) error { return (*Flag)(f).UnmarshalJSON(b) }
+
 // LooseInt is a whole number that sources show as a number and as a string; both are read. It is written as a number.
 type LooseInt int64
 
@@ -47,6 +52,15 @@ func (n *LooseInt) UnmarshalJSON(b []byte) error {
 	*n = LooseInt(v)
 	return nil
 }
+
+// StringInt is a LooseInt that the platform writes as a string, and is written so.
+type StringInt int64
+
+func (n StringInt) MarshalJSON() ([]byte, error) {
+	return []byte(`"` + strconv.FormatInt(int64(n), 10) + `"`), nil
+}
+
+func (n *StringInt) UnmarshalJSON(b []byte) error { return (*LooseInt)(n).UnmarshalJSON(b) }
 
 // LooseString is a string that sources also show as a number; both are read, a number as its own digits.
 type LooseString string

@@ -224,7 +224,7 @@ func TestMediaUpload(t *testing.T) {
 		io.WriteString(w, `{"errcode":0,"errmsg":"","type":"image","media_id":"3Sim","created_at":"1700000000"}`)
 	}))
 	got, err := s.MediaUpload(background(t), token, MediaImage, "报价 1.png", "", iotest.OneByteReader(strings.NewReader("\r\n--x--\r\n")), 9)
-	if err != nil || got != (MediaUploadResponse{"image", "3Sim", 1700000000}) {
+	if err != nil || got.Type != "image" || got.MediaID != "3Sim" || got.CreatedAt != 1700000000 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	if form != "\r\n--x--\r\n" || name != "报价 1.png" || typ != "image/png" || length != "9" {

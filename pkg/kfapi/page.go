@@ -62,8 +62,8 @@ func readPage(body []byte) (pg page, why string) {
 func (p *pageReader) field(pg *page, key string) (mark int, why string) {
 	switch key {
 	case "errcode":
-		codes := 1
-		if !p.errcode(&pg.head, &codes) || codes != 1 {
+		pg.codes = 0
+		if !p.errcode(&pg.head) || pg.codes != 1 {
 			return 0, whyNoCode
 		}
 		return sawErrcode, ""

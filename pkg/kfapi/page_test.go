@@ -23,12 +23,13 @@ func TestSyncMsg(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := SyncMsgResponse{NextCursor: "c2", HasMore: true, ErrMsg: "ok", MsgList: []Item{
+	want := SyncMsgResponse{NextCursor: "c2", HasMore: true, MsgList: []Item{
 		{Raw: []byte(text), MsgID: "m1", OpenKfID: "wk1", ExternalUserID: "wm1", SendTime: 1700000000, Origin: OriginCustomer, MsgType: "text"},
 		{Raw: []byte(event), MsgID: "e1", OpenKfID: "wk1", ExternalUserID: "wm2", SendTime: 1700000010, Origin: OriginSystem, MsgType: "event", EventType: "enter_session"},
 		{Raw: []byte(typed), MsgID: "m2", OpenKfID: "wk1", ExternalUserID: "wm1", SendTime: 1700000002, Origin: OriginServicer, ServicerUserID: "lisi", MsgType: "brand_new"},
 	}}
-	if !reflect.DeepEqual(got, want) {
+	want.Reply = Reply{"ok", got.Raw}
+	if !reflect.DeepEqual(got, want) || !strings.Contains(string(got.Raw), event) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	req := s.last(t)

@@ -22,6 +22,19 @@ func (p parsed) body() (json.RawMessage, error) { return p.raw, nil }
 // written, unknown fields, number formats and white space too, except that \uXXXX escapes, which the platform refuses
 // (40033), become the characters they stand for. Errors are a *LimitError.
 func ParseMessage(raw []byte, also ...string) (Message, error) {
+	return parseMessage(raw, func(name string) bool { return slices.Contains(also, name) })
+}
+
+// readMessage reads a whole request: the message, and what stands beside it into address.
+func readMessage(raw []byte, address any) (Message, error) {
+	m, err := parseMessage(raw, func(string) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	return m, json.Unmarshal(raw, address)
+}
+
+func parseMessage(raw []byte, also func(name string) bool) (Message, error) {
 	top, why := parseTree(raw)
 	if why != "" {
 		return nil, &LimitError{Field: "message", Why: why}
@@ -34,7 +47,7 @@ func ParseMessage(raw []byte, also ...string) (Message, error) {
 		return nil, unknownType()
 	}
 	for name := range top {
-		if name != "msgtype" && name != msgtype && !slices.Contains(also, name) {
+		if name != "msgtype" && name != msgtype && !also(name) {
 			return nil, &LimitError{Field: fieldName(name), Why: fmt.Sprintf("is not a field of a %s message", msgtype)}
 		}
 	}

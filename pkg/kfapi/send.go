@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 )
 
 // SendMsgRequest is one message to one customer.
@@ -19,6 +20,19 @@ type SendMsgRequest struct {
 // Validate checks every documented limit. Its error is a *LimitError.
 func (r SendMsgRequest) Validate() error {
 	_, err := r.encode()
+	return err
+}
+
+// UnmarshalJSON reads the body of a request. Fields beside the message that nobody documents are left out.
+func (r *SendMsgRequest) UnmarshalJSON(b []byte) (err error) {
+	type address struct {
+		ToUser   string `json:"touser"`
+		OpenKfID string `json:"open_kfid"`
+		MsgID    string `json:"msgid"`
+	}
+	var a address
+	r.Message, err = readMessage(b, &a)
+	r.ToUser, r.OpenKfID, r.MsgID = a.ToUser, a.OpenKfID, a.MsgID
 	return err
 }
 
@@ -62,8 +76,7 @@ func encodeMessage(m Message, pairs ...pair) (json.RawMessage, error) {
 // SendMsgResponse is what an accepted send returns.
 type SendMsgResponse struct {
 	MsgID string `json:"msgid"` // the request's, or the platform's own
-	// ErrMsg is "ok", or a warning that the platform did not understand all of the request, see WrongJSONFormatMsg.
-	ErrMsg string `json:"errmsg"`
+	Reply
 }
 
 // SendMsg sends a message. It is allowed in session states 0 and 1, for 48 hours after the customer's last message, 5 times
@@ -72,13 +85,22 @@ type SendMsgResponse struct {
 //
 // https://developer.work.weixin.qq.com/document/path/94677
 func (c *Client) SendMsg(ctx context.Context, accessToken string, req SendMsgRequest) (SendMsgResponse, error) {
-	var out SendMsgResponse
 	body, err := req.encode()
-	if err != nil {
-		return out, fmt.Errorf("send_msg: %w", err)
+	return c.send(ctx, accessToken, "kf/send_msg", body, err)
+}
+
+// send posts a message as it is written; encoding/json would reformat it. err is why there is none.
+func (c *Client) send(ctx context.Context, accessToken, path string, body json.RawMessage, err error, secrets ...string) (SendMsgResponse, error) {
+	if err := first(err, needToken(accessToken)); err != nil {
+		return SendMsgResponse{}, fmt.Errorf("%s: %w", opOf(path), err)
 	}
-	out.ErrMsg, err = c.postJSON(ctx, "send_msg", accessToken, body, &out)
-	return out, err
+	k := newCall(http.MethodPost, path, accessToken).json(body)
+	k.secrets = secrets
+	var out SendMsgResponse
+	if _, err := c.decode(ctx, k, &out); err != nil {
+		return SendMsgResponse{}, err
+	}
+	return out, nil
 }
 
 // SendMsgOnEventRequest answers an event. The code implies account and customer.
@@ -91,6 +113,18 @@ type SendMsgOnEventRequest struct {
 // Validate checks every documented limit. Its error is a *LimitError.
 func (r SendMsgOnEventRequest) Validate() error {
 	_, err := r.encode()
+	return err
+}
+
+// UnmarshalJSON reads the body of a request. Fields beside the message that nobody documents are left out.
+func (r *SendMsgOnEventRequest) UnmarshalJSON(b []byte) (err error) {
+	type address struct {
+		Code  string `json:"code"`
+		MsgID string `json:"msgid"`
+	}
+	var a address
+	r.Message, err = readMessage(b, &a)
+	r.Code, r.MsgID = a.Code, a.MsgID
 	return err
 }
 
@@ -113,13 +147,8 @@ func (r SendMsgOnEventRequest) encode() (json.RawMessage, error) {
 //
 // https://developer.work.weixin.qq.com/document/path/95122
 func (c *Client) SendMsgOnEvent(ctx context.Context, accessToken string, req SendMsgOnEventRequest) (SendMsgResponse, error) {
-	var out SendMsgResponse
 	body, err := req.encode()
-	if err != nil {
-		return out, fmt.Errorf("send_msg_on_event: %w", err)
-	}
-	out.ErrMsg, err = c.postJSON(ctx, "send_msg_on_event", accessToken, body, &out, req.Code)
-	return out, err
+	return c.send(ctx, accessToken, "kf/send_msg_on_event", body, err, req.Code)
 }
 
 // RecallMsgRequest names a message that SendMsg sent.
@@ -137,9 +166,6 @@ func (r RecallMsgRequest) Validate() error {
 //
 // https://developer.work.weixin.qq.com/document/path/94677
 func (c *Client) RecallMsg(ctx context.Context, accessToken string, req RecallMsgRequest) error {
-	if err := req.Validate(); err != nil {
-		return fmt.Errorf("recall_msg: %w", err)
-	}
-	_, err := c.postJSON(ctx, "recall_msg", accessToken, req, nil)
+	_, err := post[Reply](ctx, c, accessToken, "kf/recall_msg", req)
 	return err
 }

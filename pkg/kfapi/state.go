@@ -2,7 +2,7 @@ package kfapi
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 )
 
 // ServiceState says who holds a conversation.
@@ -30,29 +30,31 @@ func (r ServiceStateGetRequest) Validate() error {
 
 // ServiceStateGetResponse is the state of a conversation.
 type ServiceStateGetResponse struct {
-	ServiceState   ServiceState // may be a value that is not listed here
-	ServicerUserID string       // with StateHuman
+	ServiceState   ServiceState `json:"service_state"`             // may be a value that is not listed here
+	ServicerUserID string       `json:"servicer_userid,omitempty"` // with StateHuman
+	Reply
+}
+
+const noState = -1
+
+func (r *ServiceStateGetResponse) UnmarshalJSON(b []byte) error {
+	type plain ServiceStateGetResponse
+	r.ServiceState = noState // 0 would say that the API may send
+	return json.Unmarshal(b, (*plain)(r))
+}
+
+func (r *ServiceStateGetResponse) missing() string {
+	if r.ServiceState == noState {
+		return "service_state"
+	}
+	return ""
 }
 
 // ServiceStateGet asks who holds a conversation. It may be repeated.
 //
 // https://developer.work.weixin.qq.com/document/path/94669
 func (c *Client) ServiceStateGet(ctx context.Context, accessToken string, req ServiceStateGetRequest) (ServiceStateGetResponse, error) {
-	const op = "service_state/get"
-	if err := req.Validate(); err != nil {
-		return ServiceStateGetResponse{}, fmt.Errorf("%s: %w", op, err)
-	}
-	var out struct {
-		ServiceState   *ServiceState `json:"service_state"`
-		ServicerUserID string        `json:"servicer_userid"`
-	}
-	if _, err := c.postJSON(ctx, op, accessToken, req, &out); err != nil {
-		return ServiceStateGetResponse{}, err
-	}
-	if out.ServiceState == nil { // 0 would say that the API may send
-		return ServiceStateGetResponse{}, &BodyError{Op: op, Status: 200, Why: "service_state missing"}
-	}
-	return ServiceStateGetResponse{*out.ServiceState, out.ServicerUserID}, nil
+	return post[ServiceStateGetResponse](ctx, c, accessToken, "kf/service_state/get", req)
 }
 
 // ServiceStateTransRequest moves a conversation.
@@ -82,8 +84,8 @@ func (r ServiceStateTransRequest) Validate() error {
 type ServiceStateTransResponse struct {
 	// MsgCode is a secret for SendMsgOnEvent: 48 h after the first move to StatePool or StateHuman, 20 s after one to
 	// StateEnded, empty otherwise.
-	MsgCode string `json:"msg_code"`
-	ErrMsg  string `json:"errmsg"` // see SendMsgResponse
+	MsgCode string `json:"msg_code,omitempty"`
+	Reply
 }
 
 // ServiceStateTrans moves a conversation to another state. A repeat after an Ambiguous error may be refused with 95016
@@ -91,12 +93,5 @@ type ServiceStateTransResponse struct {
 //
 // https://developer.work.weixin.qq.com/document/path/94669
 func (c *Client) ServiceStateTrans(ctx context.Context, accessToken string, req ServiceStateTransRequest) (ServiceStateTransResponse, error) {
-	const op = "service_state/trans"
-	var out ServiceStateTransResponse
-	if err := req.Validate(); err != nil {
-		return out, fmt.Errorf("%s: %w", op, err)
-	}
-	errmsg, err := c.postJSON(ctx, op, accessToken, req, &out)
-	out.ErrMsg = errmsg
-	return out, err
+	return post[ServiceStateTransResponse](ctx, c, accessToken, "kf/service_state/trans", req)
 }

@@ -2,7 +2,10 @@ package kfapi
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 )
 
 // SyncMsgRequest asks for one page.
@@ -25,12 +28,43 @@ func (r SyncMsgRequest) Validate() error {
 	return checkSize("open_kfid", r.OpenKfID, 0, maxID)
 }
 
-// SyncMsgResponse is one page.
+// SyncMsgResponse is one page. As JSON it is the platform's answer.
 type SyncMsgResponse struct {
 	NextCursor string // where the next call starts; empty: keep the old one
 	HasMore    bool   // call again at once, even if MsgList is empty
 	MsgList    []Item // oldest first, as far as anybody knows
-	ErrMsg     string // see SendMsgResponse
+	Reply
+}
+
+// MarshalJSON is the platform's answer, each item as it came.
+func (r SyncMsgResponse) MarshalJSON() ([]byte, error) {
+	list := make([]json.RawMessage, len(r.MsgList))
+	for i, it := range r.MsgList {
+		list[i] = it.Raw
+	}
+	return encode(struct {
+		Reply
+		NextCursor string            `json:"next_cursor"`
+		HasMore    Flag              `json:"has_more"`
+		MsgList    []json.RawMessage `json:"msg_list"`
+	}{r.Reply, r.NextCursor, Flag(r.HasMore), list})
+}
+
+// UnmarshalJSON reads a successful answer of the platform. Its error never quotes it.
+func (r *SyncMsgResponse) UnmarshalJSON(b []byte) error {
+	pg, why := readPage(b)
+	if why == "" && pg.code != 0 {
+		why = "a refusal"
+	}
+	if why != "" {
+		return errors.New("page: " + why)
+	}
+	*r = pg.response(pg.msg, b)
+	return nil
+}
+
+func (pg page) response(errmsg string, raw json.RawMessage) SyncMsgResponse {
+	return SyncMsgResponse{NextCursor: pg.next, HasMore: pg.hasMore, MsgList: pg.items, Reply: Reply{errmsg, raw}}
 }
 
 // SyncMsg pulls one page of messages and events of the last 3 days after the cursor. Without a SyncToken the platform throttles
@@ -40,26 +74,20 @@ type SyncMsgResponse struct {
 //
 // https://developer.work.weixin.qq.com/document/path/94670
 func (c *Client) SyncMsg(ctx context.Context, accessToken string, req SyncMsgRequest) (SyncMsgResponse, error) {
-	var out SyncMsgResponse
-	if err := first(req.Validate(), needToken(accessToken)); err != nil {
-		return out, fmt.Errorf("sync_msg: %w", err)
-	}
-	in, err := encode(req)
+	k, err := jsonCall(accessToken, http.MethodPost, "kf/sync_msg", req)
 	if err != nil {
-		return out, fmt.Errorf("sync_msg: %w", err)
+		return SyncMsgResponse{}, fmt.Errorf("sync_msg: %w", err)
 	}
-	k := post("sync_msg", accessToken, in)
-	k.limit, k.secrets = maxPage, []string{req.SyncToken}
 	body, meta, err := c.fetch(ctx, k)
 	if err != nil {
-		return out, err
+		return SyncMsgResponse{}, err
 	}
 	pg, why := readPage(body)
 	switch {
 	case why != "":
-		return out, k.odd(meta, int64(len(body)), why)
+		return SyncMsgResponse{}, k.odd(meta, int64(len(body)), why)
 	case pg.code != 0:
-		return out, k.refusal(pg.head)
+		return SyncMsgResponse{}, k.refusal(pg.head)
 	}
-	return SyncMsgResponse{NextCursor: pg.next, HasMore: pg.hasMore, MsgList: pg.items, ErrMsg: cleanMsg(pg.msg, k.hidden())}, nil
+	return pg.response(cleanMsg(pg.msg, k.hidden()), body), nil
 }
