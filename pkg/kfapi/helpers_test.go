@@ -45,7 +45,7 @@ func serve(t testing.TB, h http.HandlerFunc) *server {
 
 func client(t testing.TB, base string) *Client {
 	t.Helper()
-	c, err := New(Config{BaseURL: base})
+	c, err := New(Config{BaseURL: base, OfficialBaseURL: base})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,57 +35,100 @@ type namedCall struct {
 	do   func(context.Context, *Client) error
 }
 
-// calls is every call of the package.
+// calls is every call of the package, in the order of endpoints, and Do and Call.
 func calls() []namedCall {
 	text := Text{Content: textCanary}
+	const kfid = "wk1"
+	question := KnowledgeQuestion{KnowledgeText{textCanary}}
+	answers := []KnowledgeAnswer{{KnowledgeText{textCanary}, []KnowledgeAttachment{{MsgType: "image", Image: &KnowledgeFile{MediaID: mediaCanary}}}}}
 	return []namedCall{
-		{"gettoken", func(ctx context.Context, c *Client) error {
-			_, err := c.GetToken(ctx, "ww1", secretCanary)
-			return err
+		{"gettoken", func(ctx context.Context, c *Client) error { return second(c.GetToken(ctx, "ww1", secretCanary)) }},
+		{"getcallbackip", asked((*Client).GetCallbackIP)},
+		{"get_api_domain_ip", asked((*Client).GetAPIDomainIP)},
+		{"token", func(ctx context.Context, c *Client) error { return second(c.OfficialToken(ctx, "wx1", secretCanary)) }},
+		{"stable_token", func(ctx context.Context, c *Client) error {
+			return second(c.StableToken(ctx, "wx1", secretCanary, true))
 		}},
-		{"sync_msg", func(ctx context.Context, c *Client) error {
-			_, err := c.SyncMsg(ctx, token, SyncMsgRequest{SyncToken: syncCanary, OpenKfID: "wk1"})
-			return err
-		}},
-		{"send_msg", func(ctx context.Context, c *Client) error {
-			_, err := c.SendMsg(ctx, token, SendMsgRequest{ToUser: userCanary, OpenKfID: "wk1", MsgID: "m1", Message: text})
-			return err
-		}},
-		{"send_msg_on_event", func(ctx context.Context, c *Client) error {
-			_, err := c.SendMsgOnEvent(ctx, token, SendMsgOnEventRequest{Code: codeCanary, Message: text})
-			return err
-		}},
+		{"sync_msg", with((*Client).SyncMsg, SyncMsgRequest{SyncToken: syncCanary, OpenKfID: kfid})},
+		{"send_msg", with((*Client).SendMsg, SendMsgRequest{ToUser: userCanary, OpenKfID: kfid, MsgID: "m1", Message: text})},
+		{"send_msg_on_event", with((*Client).SendMsgOnEvent, SendMsgOnEventRequest{Code: codeCanary, Message: text})},
 		{"recall_msg", func(ctx context.Context, c *Client) error {
-			return c.RecallMsg(ctx, token, RecallMsgRequest{MsgID: "m1", OpenKfID: "wk1"})
+			return c.RecallMsg(ctx, token, RecallMsgRequest{MsgID: "m1", OpenKfID: kfid})
 		}},
-		{"service_state/get", func(ctx context.Context, c *Client) error {
-			_, err := c.ServiceStateGet(ctx, token, ServiceStateGetRequest{OpenKfID: "wk1", ExternalUserID: userCanary})
-			return err
-		}},
-		{"service_state/trans", func(ctx context.Context, c *Client) error {
-			_, err := c.ServiceStateTrans(ctx, token, ServiceStateTransRequest{OpenKfID: "wk1", ExternalUserID: userCanary, ServiceState: StatePool})
-			return err
-		}},
-		{"account/list", func(ctx context.Context, c *Client) error {
-			_, err := c.AccountList(ctx, token, 0, 0)
-			return err
-		}},
+		{"service_state/get", with((*Client).ServiceStateGet, ServiceStateGetRequest{kfid, userCanary})},
+		{"service_state/trans", with((*Client).ServiceStateTrans, ServiceStateTransRequest{kfid, userCanary, StatePool, ""})},
+		{"account/add", with((*Client).AccountAdd, AccountAddRequest{"CANARY", mediaCanary})},
+		{"account/del", with((*Client).AccountDel, AccountDelRequest{kfid})},
+		{"account/update", with((*Client).AccountUpdate, AccountUpdateRequest{kfid, "CANARY", mediaCanary})},
+		{"account/list", func(ctx context.Context, c *Client) error { return second(c.AccountList(ctx, token, 0, 0)) }},
+		{"add_contact_way", with((*Client).AddContactWay, AddContactWayRequest{kfid, "CANARY"})},
+		{"servicer/add", with((*Client).ServicerAdd, ServicerAddRequest{kfid, []string{userCanary}, []int{2}})},
+		{"servicer/del", with((*Client).ServicerDel, ServicerDelRequest{kfid, []string{userCanary}, nil})},
+		{"servicer/list", with((*Client).ServicerList, ServicerListRequest{"wk-CANARY"})},
+		{"idconvert/open_kfid", with((*Client).IDConvertOpenKfID, IDConvertOpenKfIDRequest{[]string{"wk-CANARY"}})},
+		{"customer/batchget", with((*Client).CustomerBatchGet, CustomerBatchGetRequest{[]string{userCanary}, true})},
+		{"customer/get_upgrade_service_config", asked((*Client).CustomerGetUpgradeServiceConfig)},
+		{"customer/upgrade_service", with((*Client).CustomerUpgradeService, UpgradeToMember(kfid, userCanary, "CANARY", textCanary))},
+		{"customer/cancel_upgrade_service", with((*Client).CustomerCancelUpgradeService, CustomerCancelUpgradeServiceRequest{kfid, userCanary})},
+		{"get_corp_qualification", asked((*Client).GetCorpQualification)},
+		{"get_corp_statistic", with((*Client).GetCorpStatistic, GetCorpStatisticRequest{kfid, 1700006400, 1700092800})},
+		{"get_servicer_statistic", with((*Client).GetServicerStatistic, GetServicerStatisticRequest{kfid, "CANARY", 1700006400, 1700092800})},
+		{"knowledge/add_group", with((*Client).KnowledgeAddGroup, KnowledgeAddGroupRequest{"CANARY"})},
+		{"knowledge/del_group", with((*Client).KnowledgeDelGroup, KnowledgeDelGroupRequest{"CANARY"})},
+		{"knowledge/mod_group", with((*Client).KnowledgeModGroup, KnowledgeModGroupRequest{"CANARY", "CANARY"})},
+		{"knowledge/list_group", with((*Client).KnowledgeListGroup, KnowledgeListGroupRequest{Cursor: "CANARY"})},
+		{"knowledge/add_intent", with((*Client).KnowledgeAddIntent, KnowledgeAddIntentRequest{"CANARY", &question, nil, answers})},
+		{"knowledge/del_intent", with((*Client).KnowledgeDelIntent, KnowledgeDelIntentRequest{"CANARY"})},
+		{"knowledge/mod_intent", with((*Client).KnowledgeModIntent, KnowledgeModIntentRequest{"CANARY", &question, nil, answers})},
+		{"knowledge/list_intent", with((*Client).KnowledgeListIntent, KnowledgeListIntentRequest{Cursor: "CANARY"})},
 		{"media/upload", func(ctx context.Context, c *Client) error {
-			_, err := c.MediaUpload(ctx, token, MediaImage, nameCanary, "", strings.NewReader(textCanary), int64(len(textCanary)))
-			return err
+			return second(c.MediaUpload(ctx, token, MediaImage, nameCanary, "", strings.NewReader(textCanary), int64(len(textCanary))))
 		}},
-		{"media/get", func(ctx context.Context, c *Client) error {
-			m, err := c.MediaGet(ctx, token, mediaCanary, Range{})
-			if err != nil {
-				return err
-			}
-			defer m.Body.Close()
-			_, err = io.Copy(io.Discard, m.Body)
-			return err
+		{"media/uploadimg", func(ctx context.Context, c *Client) error {
+			return second(c.MediaUploadImg(ctx, token, nameCanary, "", strings.NewReader(textCanary), int64(len(textCanary))))
 		}},
+		{"media/upload_by_url", with((*Client).MediaUploadByURL, MediaUploadByURLRequest{1, MediaVideo, nameCanary, "https://e.example/CANARY", strings.Repeat("0", 32)})},
+		{"media/get_upload_by_url_result", with((*Client).MediaGetUploadByURLResult, MediaGetUploadByURLResultRequest{"CANARY"})},
+		{"media/get", downloads((*Client).MediaGet)},
+		{"media/get/jssdk", downloads((*Client).MediaGetJSSDK)},
 		{"Do", func(ctx context.Context, c *Client) error {
 			return c.Do(ctx, token, "POST", "/cgi-bin/kf/x?code="+codeCanary, json.RawMessage(`{"text":"`+textCanary+`"}`), &struct{ Text int }{})
 		}},
+		{"Call", func(ctx context.Context, c *Client) error {
+			return second(c.Call(ctx, token, "kf/send_msg_on_event", json.RawMessage(`{"code":"`+codeCanary+`","msgtype":"text","text":{"content":"`+textCanary+`"}}`)))
+		}},
+	}
+}
+
+func second[A any](_ A, err error) error { return err }
+
+func with[Q, A any](method func(*Client, context.Context, string, Q) (A, error), req Q) func(context.Context, *Client) error {
+	return func(ctx context.Context, c *Client) error { return second(method(c, ctx, token, req)) }
+}
+
+func asked[A any](method func(*Client, context.Context, string) (A, error)) func(context.Context, *Client) error {
+	return func(ctx context.Context, c *Client) error { return second(method(c, ctx, token)) }
+}
+
+func downloads(method func(*Client, context.Context, string, string, Range) (*Media, error)) func(context.Context, *Client) error {
+	return func(ctx context.Context, c *Client) error {
+		m, err := method(c, ctx, token, mediaCanary, Range{})
+		if err != nil {
+			return err
+		}
+		defer m.Body.Close()
+		_, err = io.Copy(io.Discard, m.Body)
+		return err
+	}
+}
+
+// The list above has the whole table.
+func TestCallsAreTheTable(t *testing.T) {
+	list := calls()
+	for i, e := range endpoints() {
+		if list[i].name != opOf(e.Path) {
+			t.Fatalf("got %s, want %s", list[i].name, e.Path)
+		}
 	}
 }
 

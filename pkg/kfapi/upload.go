@@ -45,6 +45,8 @@ type MediaUploadResponse struct {
 	Reply
 }
 
+func (r *MediaUploadResponse) missing() string { return ifEmpty(r.MediaID, "media_id") }
+
 // MediaUpload uploads size bytes of r as a file of 6 bytes or more; kind is one of the Media constants. filename is what
 // the customer sees for MediaFile: no path, no quotes, no control characters. An empty contentType is derived from it. r is
 // streamed and must yield exactly size bytes; after an error it must not be used until its last Read has returned. It may be
