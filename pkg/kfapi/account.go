@@ -93,7 +93,7 @@ type AccountListRequest struct {
 
 // Validate checks every documented limit. Its error is a *LimitError.
 func (r AccountListRequest) Validate() error {
-	return first(checkRange("offset", r.Offset, 0, math.MaxInt32), checkRange("limit", r.Limit, 0, accountPage))
+	return first(checkUpTo("offset", r.Offset, math.MaxInt32), checkUpTo("limit", r.Limit, accountPage))
 }
 
 // AccountListResponse is one page of accounts.

@@ -46,40 +46,38 @@ func (k call) json(body []byte) call {
 
 func needToken(token string) error { return checkSize("access_token", token, 1, 0) }
 
-// decode makes the call, refuses an errcode other than 0 and any body that has none, decodes the rest into out and returns
-// the errmsg.
-func (c *Client) decode(ctx context.Context, k call, out any) (errmsg string, err error) {
+// decode makes the call, refuses an errcode other than 0 and any body that has none, and decodes the rest into out.
+func (c *Client) decode(ctx context.Context, k call, out any) error {
 	body, meta, err := c.fetch(ctx, k)
 	if err != nil {
-		return "", err
+		return err
 	}
 	reply, why := readHead(body)
 	if k.official && reply.codes == 0 && why == whyNoCode {
 		why = "" // out says whether it is a success
 	}
 	if why != "" {
-		return "", k.odd(meta, int64(len(body)), why)
+		return k.odd(meta, int64(len(body)), why)
 	}
 	if reply.code != 0 {
-		return "", k.refusal(reply)
+		return k.refusal(reply)
 	}
-	errmsg = cleanMsg(reply.msg, k.hidden())
 	switch out := out.(type) {
 	case nil:
 	case *json.RawMessage:
 		*out = body
 	default:
 		if json.Unmarshal(body, out) != nil { // its text quotes the body
-			return "", k.odd(meta, int64(len(body)), "a field has the wrong type")
+			return k.odd(meta, int64(len(body)), "a field has the wrong type")
 		}
 	}
 	if out, ok := out.(keeper); ok {
-		out.keep(errmsg, body)
+		out.keep(cleanMsg(reply.msg, k.hidden()), body)
 	}
 	if out, ok := out.(whole); ok && out.missing() != "" {
-		return "", k.odd(meta, int64(len(body)), out.missing()+" missing")
+		return k.odd(meta, int64(len(body)), out.missing()+" missing")
 	}
-	return errmsg, nil
+	return nil
 }
 
 // meta is what an error says of an answer.
@@ -250,7 +248,7 @@ func (c *Client) Do(ctx context.Context, accessToken, method, path string, in, o
 	case method != http.MethodGet || in != nil:
 		return fmt.Errorf("%s: %w", k.op, &LimitError{Field: "method", Why: "must be POST, or GET without a body"})
 	}
-	_, err = c.decode(ctx, k, out)
+	err = c.decode(ctx, k, out)
 	return err
 }
 

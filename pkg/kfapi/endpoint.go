@@ -78,7 +78,7 @@ func (c *Client) Call(ctx context.Context, accessToken, path string, body json.R
 		raw = []byte("{}")
 	}
 	var reply json.RawMessage
-	_, err = c.decode(ctx, newCall(e.Method, path, accessToken).with(raw, fields), &reply)
+	err = c.decode(ctx, newCall(e.Method, path, accessToken).with(raw, fields), &reply)
 	return reply, err
 }
 

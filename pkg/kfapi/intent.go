@@ -83,7 +83,7 @@ type KnowledgeListIntentRequest struct {
 
 // Validate checks every documented limit. Its error is a *LimitError.
 func (r KnowledgeListIntentRequest) Validate() error {
-	return checkRange("limit", r.Limit, 0, maxKnowledgePage)
+	return checkUpTo("limit", r.Limit, maxKnowledgePage)
 }
 
 // KnowledgeListIntentResponse is one page of entries.

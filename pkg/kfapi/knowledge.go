@@ -80,7 +80,7 @@ type KnowledgeListGroupRequest struct {
 
 // Validate checks every documented limit. Its error is a *LimitError.
 func (r KnowledgeListGroupRequest) Validate() error {
-	return checkRange("limit", r.Limit, 0, maxKnowledgePage)
+	return checkUpTo("limit", r.Limit, maxKnowledgePage)
 }
 
 // KnowledgeListGroupResponse is one page of groups.

@@ -177,9 +177,9 @@ func checkCount(field string, n, least, most int) error {
 	return nil
 }
 
-func checkRange(field string, n, least, most int) error {
-	if n < least || n > most {
-		return &LimitError{Field: field, Limit: most, Got: n, Why: fmt.Sprintf("is %d, must be %d to %d", n, least, most)}
+func checkUpTo(field string, n, most int) error {
+	if n < 0 || n > most {
+		return &LimitError{Field: field, Limit: most, Got: n, Why: fmt.Sprintf("is %d, must be 0 to %d", n, most)}
 	}
 	return nil
 }

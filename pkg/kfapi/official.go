@@ -80,7 +80,7 @@ func (c *Client) credential(ctx context.Context, k call, req Request) (GetTokenR
 		return GetTokenResponse{}, fmt.Errorf("%s: %w", k.op, &LimitError{Field: "body", Why: why})
 	}
 	var out GetTokenResponse
-	if _, err := c.decode(ctx, k.with(body, fields), &out); err != nil {
+	if err := c.decode(ctx, k.with(body, fields), &out); err != nil {
 		return GetTokenResponse{}, err
 	}
 	return out, nil

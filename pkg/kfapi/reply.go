@@ -35,7 +35,7 @@ func ask[A any](ctx context.Context, c *Client, accessToken, method, path string
 	if err != nil {
 		return none, fmt.Errorf("%s: %w", opOf(path), err)
 	}
-	if _, err := c.decode(ctx, k, &out); err != nil {
+	if err := c.decode(ctx, k, &out); err != nil {
 		return none, err
 	}
 	return out, nil

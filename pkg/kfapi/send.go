@@ -97,7 +97,7 @@ func (c *Client) send(ctx context.Context, accessToken, path string, body json.R
 	k := newCall(http.MethodPost, path, accessToken).json(body)
 	k.secrets = secrets
 	var out SendMsgResponse
-	if _, err := c.decode(ctx, k, &out); err != nil {
+	if err := c.decode(ctx, k, &out); err != nil {
 		return SendMsgResponse{}, err
 	}
 	return out, nil

@@ -108,7 +108,7 @@ func upload[A any](ctx context.Context, c *Client, k call, req Request, f MediaU
 	k.header = http.Header{"Content-Type": {"multipart/form-data; boundary=" + boundary}}
 	k.body = io.MultiReader(strings.NewReader(start), file, strings.NewReader(end))
 	k.size = int64(len(start)) + f.FileLength + int64(len(end))
-	_, err := c.decode(ctx, k, &out)
+	err := c.decode(ctx, k, &out)
 	if err == nil {
 		return out, nil
 	}
