@@ -108,3 +108,11 @@ func BenchmarkSendBody(b *testing.B) {
 		}
 	}
 }
+
+// The speed of a page rests on what is allocated for a message: its ids, and nothing for its names and its body.
+func TestPageAllocatesLittle(t *testing.T) {
+	body := benchPage(1000)
+	if got := testing.AllocsPerRun(5, func() { readPage(body) }); got > 2100 {
+		t.Errorf("got %v allocations for 1000 messages, want two each", got)
+	}
+}

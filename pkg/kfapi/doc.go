@@ -12,6 +12,10 @@
 // Ambiguous may have been delivered: repeat it with the same msgid or not at all. No POST is ever sent twice by this package or by
 // net/http below it; net/http may repeat a GET when a kept connection dies under it, which only reads.
 //
+// Every reply embeds [Reply], whose Raw is the platform's whole answer with the fields that this package does not know.
+// [Endpoints] is the table of all calls, [Client.Call] makes one by its path, and [Client.Do] what is not in the table yet.
+// [Client.SyncAll], [Client.Accounts] and [Client.CustomerBatchGetAll] make as many calls as it takes.
+//
 // No error text holds an access token, a secret, a URL's query, the request or the answer. The package does not know NATS,
 // events or any service.
 //

@@ -259,6 +259,24 @@ func internName(b []byte) string {
 		return "link"
 	case "miniprogram":
 		return "miniprogram"
+	case "business_card":
+		return "business_card"
+	case "msgmenu":
+		return "msgmenu"
+	case "merged_msg":
+		return "merged_msg"
+	case "channels":
+		return "channels"
+	case "channels_shop_product":
+		return "channels_shop_product"
+	case "channels_shop_order":
+		return "channels_shop_order"
+	case "note":
+		return "note"
+	case "user_recall_msg":
+		return "user_recall_msg"
+	case "servicer_recall_msg":
+		return "servicer_recall_msg"
 	case MsgTypeEvent:
 		return MsgTypeEvent
 	case "enter_session":

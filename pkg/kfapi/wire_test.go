@@ -261,6 +261,11 @@ func TestEndpointsAreTheReference(t *testing.T) {
 		}
 		delete(want, e.Path)
 		official := e.Path == "token" || e.Path == "stable_token"
+		if e.Reply != nil {
+			if _, ok := e.Reply().(keeper); !ok {
+				t.Errorf("%s: the reply does not keep the answer", e.Path)
+			}
+		}
 		if e.Summary == "" || (e.Page == 0) != official || e.Official != official || e.Style != styles[e.Path] {
 			t.Errorf("%s: got %+v", e.Path, e)
 		}
