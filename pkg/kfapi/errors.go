@@ -99,12 +99,14 @@ func codeIn(err error, codes ...int) bool {
 	return false
 }
 
-// TokenRejected reports whether a new access token, fetched once, may help. The platform did not act. A refusal of
-// gettoken itself is none of these: there 40001 is a wrong secret.
+// TokenRejected reports whether a new access token, fetched once, may help. The platform did not act. A refusal of a call
+// that fetches one, gettoken or those of official accounts, is none of these: there 40001 is a wrong secret.
 func TokenRejected(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Op != opGetToken && ShouldRefreshToken(e.Code)
+	return errors.As(err, &e) && !fetchesToken(e.Op) && ShouldRefreshToken(e.Code)
 }
+
+func fetchesToken(op string) bool { return op == opGetToken || op == "token" || op == "stable_token" }
 
 // Busy reports whether the platform did not act for want of breath; the same request may be repeated after a pause.
 func Busy(err error) bool { return codeIn(err, -1, 6000, 45033) }

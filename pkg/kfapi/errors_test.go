@@ -29,6 +29,7 @@ func TestPredicates(t *testing.T) {
 		{"40014", refusal(40014), []string{"token"}},
 		{"40001", refusal(40001), []string{"token"}},
 		{"40001 of gettoken is a wrong secret", &Error{Op: "gettoken", Code: 40001}, nil},
+		{"40001 of an official account too", &Error{Op: "stable_token", Code: 40001}, nil},
 		{"41001 is our own mistake", refusal(41001), nil},
 		{"-1", refusal(-1), []string{"busy"}},
 		{"6000", refusal(6000), []string{"busy"}},

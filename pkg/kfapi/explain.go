@@ -30,7 +30,7 @@ func explain(op string, code int, errmsg string, lang Lang) string {
 		note = lang.pick(" (unconfirmed)", "（未经证实）")
 	}
 	action, refresh := info.Action, ShouldRefreshToken(code)
-	if op == opGetToken && refresh {
+	if fetchesToken(op) && refresh {
 		action, refresh = ActionAlert, false
 	}
 	return join(
