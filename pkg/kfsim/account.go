@@ -24,6 +24,9 @@ type Account struct {
 	Routing       string `json:"routing,omitempty"`        // api (default), pool, servicer
 	NativeWelcome bool   `json:"native_welcome,omitempty"` // the platform greets by itself: no welcome_code
 	Unauthorized  bool   `json:"unauthorized,omitempty"`   // the app may not use it: 48007
+
+	ForbiddenTypes []string `json:"forbidden_types,omitempty"` // msgtypes that the Kf component does not let out: 95030
+	NoHistory      bool     `json:"no_history,omitempty"`      // the component's right to the history is void: sync_msg is 95032
 }
 
 type account struct {
@@ -31,6 +34,9 @@ type account struct {
 	corp          *corp
 	removed       bool
 	servicers     []*servicer
+	departments   []int                    // whose members are servicers too
+	scenes        map[string]string        // scenes of links, by enc_scene
+	facts         []fact                   // what statistics are counted from
 	conversations map[string]*conversation // by external_userid
 	log           itemLog
 	items         map[string]*item // by msgid
@@ -48,6 +54,11 @@ func (s *Sim) AddAccount(a Account) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
+	return s.makeAccount(c, a)
+}
+
+// makeAccount is AddAccount for a corp that has been found.
+func (s *Sim) makeAccount(c *corp, a Account) (Account, error) {
 	a.CorpID = c.CorpID
 	or(&a.OpenKfID, s.st.ids.opaque("wk", "account", 30))
 	or(&a.Routing, RouteAPI)
@@ -57,20 +68,29 @@ func (s *Sim) AddAccount(a Account) (Account, error) {
 		return Account{}, fmt.Errorf("open_kfid %q is not of the form wk…, 64 bytes at most", clip(a.OpenKfID, 64))
 	case s.st.accounts[a.OpenKfID] != nil:
 		return Account{}, fmt.Errorf("account %s is there already, or was; choose another open_kfid or reset", a.OpenKfID)
-	case len([]rune(a.Name)) > 16:
-		return Account{}, errors.New("the name of an account has 16 characters at most")
-	case !slices.Contains([]string{RouteAPI, RoutePool, RouteServicer}, a.Routing):
-		return Account{}, fmt.Errorf("routing is %q; use api, pool or servicer", a.Routing)
+	}
+	if err := a.validate(); err != nil {
+		return Account{}, err
 	}
 	n := &account{
 		Account: a, corp: c, conversations: map[string]*conversation{}, items: map[string]*item{},
-		msgIDs: map[string]*sent{}, syncTokens: map[string]time.Time{},
+		msgIDs: map[string]*sent{}, syncTokens: map[string]time.Time{}, scenes: map[string]string{},
 	}
 	n.log.scope = c.CorpID + "/" + a.OpenKfID
 	s.st.accounts[a.OpenKfID] = n
 	c.accounts = append(c.accounts, n)
 	s.journal.add(Entry{Kind: KindAccount, CorpID: c.CorpID, OpenKfID: a.OpenKfID, Reason: "made"})
 	return a, nil
+}
+
+func (a Account) validate() error {
+	switch {
+	case len([]rune(a.Name)) > 16:
+		return errors.New("the name of an account has 16 characters at most")
+	case !slices.Contains([]string{RouteAPI, RoutePool, RouteServicer}, a.Routing):
+		return fmt.Errorf("routing is %q; use api, pool or servicer", a.Routing)
+	}
+	return nil
 }
 
 // RemoveAccount deletes an account: the API answers 95004 for it from now on.
@@ -81,10 +101,14 @@ func (s *Sim) RemoveAccount(openKfID string) error {
 	if err != nil {
 		return err
 	}
+	s.removeAccount(a, 0)
+	return nil
+}
+
+func (s *Sim) removeAccount(a *account, call uint64) {
 	a.removed = true
 	a.corp.accounts = slices.DeleteFunc(a.corp.accounts, func(o *account) bool { return o == a })
-	s.journal.add(Entry{Kind: KindAccount, CorpID: a.CorpID, OpenKfID: openKfID, Reason: "removed"})
-	return nil
+	s.journal.add(Entry{Kind: KindAccount, Call: call, CorpID: a.CorpID, OpenKfID: a.OpenKfID, Reason: "removed"})
 }
 
 // Authorize grants or withdraws the app's right to an account, with the callback
@@ -163,7 +187,7 @@ func (r *request) accountList() answer {
 		OpenKfID        string `json:"open_kfid"`
 		Name            string `json:"name"`
 		Avatar          string `json:"avatar"`
-		ManagePrivilege bool   `json:"manage_privilege"`
+		ManagePrivilege *bool  `json:"manage_privilege,omitempty"` // not for third-party apps
 	}
 	list := []row{}
 	all := r.corp.accounts
@@ -171,7 +195,11 @@ func (r *request) accountList() answer {
 		if len(list) == int(limit) {
 			break
 		}
-		list = append(list, row{a.OpenKfID, a.Name, a.Avatar, !a.Unauthorized})
+		w := row{a.OpenKfID, a.Name, a.Avatar, nil}
+		if may := !a.Unauthorized; r.corp.app(r.app).Kind != AppThirdParty {
+			w.ManagePrivilege = &may
+		}
+		list = append(list, w)
 	}
 	return ok(struct {
 		AccountList []row `json:"account_list"`

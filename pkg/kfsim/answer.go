@@ -198,5 +198,8 @@ func errText(code int) string {
 	case 301017:
 		return "voice must be amr"
 	}
+	if text := callErrTexts()[code]; text != "" {
+		return text
+	}
 	return "error " + strconv.Itoa(code)
 }

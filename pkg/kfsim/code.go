@@ -36,24 +36,28 @@ func (k codeKind) rule() codeRule {
 type eventCode struct {
 	kind    codeKind
 	v       *conversation
+	made    time.Time
 	expires time.Time
 	used    bool
 }
 
 func (s *Sim) newCode(v *conversation, kind codeKind) string {
 	code := s.st.ids.opaque("", "event code", 43)
-	s.st.codes[code] = &eventCode{kind: kind, v: v, expires: s.clock.Now().Add(kind.rule().life)}
+	now := s.clock.Now()
+	s.st.codes[code] = &eventCode{kind: kind, v: v, made: now, expires: now.Add(kind.rule().life)}
 	return code
 }
 
 // refusal is why the code cannot be used for msgType at now; code 0 means that it can.
-func (c *eventCode) refusal(msgType string, now time.Time) answer {
+func (c *eventCode) refusal(msgType string, now time.Time, lateWelcome int) answer {
 	rule := c.kind.rule()
 	switch {
 	case c.used:
 		return refuse(41050, "the code has been used")
 	case !now.Before(c.expires):
 		return refuse(41050, "the code has expired")
+	case c.kind == codeWelcome && lateWelcome != 0 && c.v.wroteAt.After(c.made):
+		return refuse(lateWelcome, "the customer has written since")
 	case msgType == "msgmenu" && !rule.menu:
 		return refuse(40008, "with this code only text can be sent")
 	case !rule.anyState && c.v.stateAt(now) != rule.state:

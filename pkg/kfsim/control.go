@@ -18,7 +18,7 @@ const maxControlBody = 32 << 20 // media come in base64
 func (s *Sim) Control() http.Handler {
 	mux := http.NewServeMux()
 	routes := s.makers()
-	for _, more := range []map[string]http.HandlerFunc{s.actors(), s.platformControls(), s.readers()} {
+	for _, more := range []map[string]http.HandlerFunc{s.actors(), s.platformControls(), s.readers(), s.settings()} {
 		maps.Copy(routes, more)
 	}
 	for pattern, h := range routes {

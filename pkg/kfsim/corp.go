@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/kfbus/kfbus/pkg/kfcrypto"
 )
@@ -27,6 +28,20 @@ type Corp struct {
 	Members        []string `json:"members,omitempty"`         // userids for business cards; servicers are members anyway
 	MiniPrograms   []string `json:"mini_programs,omitempty"`   // linked appids; none means that every wx… appid counts as linked
 	IPList         []string `json:"ip_list,omitempty"`         // answer of getcallbackip; 127.0.0.1 when empty
+
+	Edition        string        `json:"edition,omitempty"`         // joint (default), standalone
+	Apps           []App         `json:"apps,omitempty"`            // of the secrets, in their order; those left out may do everything
+	Unverified     bool          `json:"unverified,omitempty"`      // few accounts (95027) and customers (95003)
+	ChannelsBound  bool          `json:"channels_bound,omitempty"`  // a Channels account is bound: no limit of customers
+	PastCustomers  int           `json:"past_customers,omitempty"`  // customers from before, who count for that limit
+	NoUnionID      bool          `json:"no_unionid,omitempty"`      // no developer account is bound: batchget has no unionid
+	APIOff         bool          `json:"api_off,omitempty"`         // kf calls are 95017
+	ProviderAPI    bool          `json:"provider_api,omitempty"`    // the API is granted to a third-party app: 95023 for the others
+	PoorUse        bool          `json:"poor_use,omitempty"`        // accounts are used too little for new ones: 95026
+	Inactive       []string      `json:"inactive,omitempty"`        // members who have not activated WeCom: 95014
+	Departments    []Department  `json:"departments,omitempty"`     // for servicers and the upgrade service
+	Upgrade        *UpgradeRange `json:"upgrade,omitempty"`         // of the upgrade service; none is 95021
+	ForbiddenWords []string      `json:"forbidden_words,omitempty"` // in a message: 40201
 }
 
 type corp struct {
@@ -38,6 +53,11 @@ type corp struct {
 	media     map[string]*media
 	log       itemLog // of all accounts, for OptionalOpenKfID
 	current   map[int]*accessToken
+	reached   int              // customers who ever wrote
+	trusted   map[int][]string // trusted addresses before trustAt, by app
+	trustAt   time.Time
+	knowledge knowledge
+	jobs      map[string]*uploadJob
 }
 
 // AddCorp makes a corp and returns it with what was left to make. Nothing is sent to CallbackURL:
@@ -64,14 +84,13 @@ func (s *Sim) AddCorp(c Corp) (Corp, error) {
 	if len(c.IPList) == 0 {
 		c.IPList = []string{"127.0.0.1"}
 	}
-	n := &corp{customers: map[string]*customer{}, members: map[string]bool{}, media: map[string]*media{}, current: map[int]*accessToken{}}
+	n := &corp{customers: map[string]*customer{}, members: map[string]bool{}, media: map[string]*media{}, current: map[int]*accessToken{}, jobs: map[string]*uploadJob{}}
 	n.log.scope = c.CorpID + "/*"
-	for _, m := range c.Members {
-		n.members[m] = true
-	}
 	if err := n.set(c); err != nil {
 		return Corp{}, err
 	}
+	n.addMembers()
+	n.knowledge.begin(ids)
 	s.st.corps[c.CorpID] = n
 	s.journal.add(Entry{Kind: KindCorp, CorpID: c.CorpID, Reason: "made"})
 	return c, nil
@@ -91,6 +110,9 @@ func (n *corp) set(c Corp) error {
 	}
 	if slices.Contains(c.Secrets, "") {
 		return errors.New("an empty secret cannot be used; leave secrets out to have one made")
+	}
+	if err := c.checkSettings(); err != nil {
+		return err
 	}
 	codec, err := kfcrypto.New(c.CallbackToken, c.EncodingAESKey, c.CorpID)
 	if err != nil {

@@ -22,6 +22,7 @@ type customer struct {
 	Customer
 	corp    *corp
 	seenAt  time.Time     // last entered or wrote, at any account
+	rank    int           // of those who ever wrote to the corp, from 1; 0: never
 	context *enterContext // of the last entry
 }
 
@@ -75,7 +76,7 @@ func (r *request) customerBatchGet() answer {
 	type row struct {
 		ExternalUserID string        `json:"external_userid"`
 		Nickname       string        `json:"nickname"`
-		Avatar         string        `json:"avatar"`
+		Avatar         *string       `json:"avatar,omitempty"` // not for third-party apps
 		Gender         int           `json:"gender"`
 		UnionID        string        `json:"unionid,omitempty"`
 		Context        *enterContext `json:"enter_session_context,omitempty"`
@@ -83,11 +84,17 @@ func (r *request) customerBatchGet() answer {
 	found, invalid := []row{}, []string{}
 	for _, id := range req.List {
 		c := r.corp.customers[id]
-		if c == nil || !within(c.seenAt, windowLength, r.now) {
+		if c == nil || !within(c.seenAt, windowLength, r.now) && !r.sim.p.InactiveCustomersFound {
 			invalid = append(invalid, id)
 			continue
 		}
-		w := row{c.ExternalUserID, c.Nickname, c.Avatar, c.Gender, c.UnionID, nil}
+		w := row{c.ExternalUserID, c.Nickname, &c.Avatar, c.Gender, c.UnionID, nil}
+		switch {
+		case r.corp.app(r.app).Kind == AppThirdParty:
+			w.Avatar, w.Gender, w.UnionID = nil, 0, ""
+		case r.corp.NoUnionID:
+			w.UnionID = ""
+		}
 		if req.Context == 1 && c.context != nil && within(c.context.at, windowLength, r.now) {
 			w.Context = c.context
 		}

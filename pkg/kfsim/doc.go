@@ -35,9 +35,9 @@
 //
 // # What it leaves out
 //
-// It judges no content and knows no antispam; voice_format is checked and changes nothing; there are
-// no capacities (95003), no third-party modes and no administrators' time-outs. Any errcode can be
-// had by a fault.
+// It judges no content but by the words that Corp.ForbiddenWords lists; voice_format is checked and
+// changes nothing; of third-party apps there is what the calls answer differently, not their
+// authorization; there are no administrators' time-outs. Any errcode can be had by a fault.
 //
 // # Control API
 //
@@ -45,6 +45,8 @@
 // 400 with {"error": "…"}. corpid may be left out while there is one corp.
 //
 //	POST   /corps                 Corp: {} makes everything; the answer holds the secrets
+//	PATCH  /corps/{corpid}        Corp: what an administrator decides; fields left out stay
+//	PATCH  /accounts/{open_kfid}  Account, likewise
 //	POST   /callback              CallbackSettings: what is not empty is changed
 //	POST   /verify-url            {"corpid"}: GET the callback URL and compare the echo
 //	POST   /accounts              Account
@@ -54,7 +56,8 @@
 //	POST   /media                 Media: data in base64; the answer is the media_id for /say
 //	POST   /say                   Say: a customer writes
 //	POST   /tap                   Tap: a customer taps a menu item
-//	POST   /enter                 Enter: a customer opens the conversation
+//	POST   /enter                 Enter: a customer opens the conversation, by a link or not
+//	POST   /upgrade/accept        Contact: a customer takes what upgrade_service recommended
 //	POST   /recall                Recall: a customer takes a message back
 //	POST   /block                 Block: a customer refuses messages, or not
 //	POST   /inject                {"open_kfid", "item"}: any JSON object into the history
@@ -64,6 +67,10 @@
 //	POST   /servicers/status      Servicer
 //	POST   /servicers/recall      Recall
 //	POST   /servicers/reject      Reject
+//	POST   /servicers/rating      Rating: asked for and, perhaps, given; for the statistics
+//	POST   /urls                  RemoteFile: what stands at a URL, for media/upload_by_url
+//	POST   /uploads/finish        UploadEnd: of an upload by URL that waits (upload_jobs_wait)
+//	POST   /official-accounts     OfficialAccount: for the paths token and stable_token
 //	POST   /app-callback          AppCallback: an ordinary WeCom app message or event
 //	POST   /fail                  FailSend: an accepted message fails after all
 //	POST   /tokens/revoke         {"corpid"}: all access tokens die early

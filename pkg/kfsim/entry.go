@@ -24,6 +24,10 @@ const (
 	KindFault     = "fault"     // a fault was set, removed or struck
 	KindClock     = "clock"     // the virtual clock was moved
 	KindReset     = "reset"     // everything was forgotten
+	KindUpgrade   = "upgrade"   // a member or group was recommended to a customer, taken back or taken
+	KindRating    = "rating"    // a servicer asked for a rating; Reason is the customer's
+	KindKnowledge = "knowledge" // a group or question of the knowledge base was made, changed or deleted
+	KindUpload    = "upload"    // an upload by URL ended
 )
 
 // Entry is one thing the platform did. Fields that do not apply to a kind are absent in JSON, and

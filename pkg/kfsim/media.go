@@ -68,7 +68,7 @@ func (r *request) uploadedFile() (name string, data []byte, a answer) {
 	for {
 		part, err := parts.NextRawPart()
 		if err != nil {
-			return "", nil, refuse(44001, "there is no part with name media and a filename")
+			return "", nil, refuse(r.sim.p.WrongPartCode, "there is no part with name media and a filename")
 		}
 		name, isFile := fileName(part.Header)
 		if part.FormName() != "media" || !isFile {
@@ -167,6 +167,9 @@ func (r *request) mediaGet() answer {
 	if m == nil || !within(m.at, mediaLength, r.now) {
 		return refuse(40007, "the media_id is unknown or older than 3 days")
 	}
+	if !r.mediaGetBudget(id) {
+		return refuse(45033, "the media_id is fetched again and again")
+	}
 	from, to, partial, satisfiable := byteRange(r.http.Header.Get("Range"), len(m.data))
 	a := answer{raw: []byte{}, status: http.StatusOK, header: http.Header{
 		"Content-Type":        {m.contentType},
@@ -223,7 +226,7 @@ func byteRange(header string, size int) (from, to int, partial, satisfiable bool
 // Media is a file that a customer or servicer sends.
 type Media struct {
 	CorpID   string `json:"corpid"` // may be empty while there is one corp
-	Type     string `json:"type"`   // image, voice, video, file
+	Type     string `json:"type"`   // image, voice, video, file, jssdk_voice
 	FileName string `json:"filename"`
 	Data     []byte `json:"data"` // base64 in JSON
 }
@@ -231,8 +234,8 @@ type Media struct {
 // AddMedia keeps a file for media/get, as if it had come with a message, and returns its media_id for
 // a Say. It is not held to the limits of uploads. It lives for 3 days.
 func (s *Sim) AddMedia(m Media) (mediaID string, err error) {
-	if m.Type != "image" && m.Type != "voice" && m.Type != "video" && m.Type != "file" {
-		return "", fmt.Errorf("media: type is %q; use image, voice, video or file", m.Type)
+	if m.Type != "image" && m.Type != "voice" && m.Type != "video" && m.Type != "file" && m.Type != MediaJSSDKVoice {
+		return "", fmt.Errorf("media: type is %q; use image, voice, video, file or jssdk_voice", m.Type)
 	}
 	if m.FileName == "" || len(m.Data) == 0 {
 		return "", errors.New("media: filename or data is missing")

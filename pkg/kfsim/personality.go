@@ -48,6 +48,46 @@ type Personality struct {
 	LapsedCode            int  `json:"lapsed_code"`             // send_msg 48 h after the customer's last message; 95002
 	RecallTwiceCode       int  `json:"recall_twice_code"`       // recall of what is recalled already; 95028
 
+	MissingCustomerCode int `json:"missing_customer_code"` // touser or external_userid is missing; 40058, perhaps 41035
+	LateWelcomeCode     int `json:"late_welcome_code"`     // a welcome_code once the customer has written: 0 lets it pass; perhaps 41051
+
+	AccountLimit           int  `json:"account_limit"`            // of a corp; 5000, older pages say 10
+	UnverifiedAccountLimit int  `json:"unverified_account_limit"` // of a corp that is not verified; 10
+	LastAccountDeletable   bool `json:"last_account_deletable"`   // account/del of the last one, instead of 95005
+	EmptyUpdateAllowed     bool `json:"empty_update_allowed"`     // account/update with neither name nor media_id, instead of 40058
+	OldContactLinks        bool `json:"old_contact_links"`        // links carry encScene=, which takes no scene_param
+	ServicerLimit          int  `json:"servicer_limit"`           // members of one account; 2000, older pages say 500
+	DepartmentLimit        int  `json:"department_limit"`         // departments of one account; 20
+	ServicerLimitCode      int  `json:"servicer_limit_code"`      // errcode of the row beyond either; 40058
+	HiddenMemberCode       int  `json:"hidden_member_code"`       // errcode of the row of a member the app cannot see; 60011, perhaps 60021
+	UnknownDepartmentCode  int  `json:"unknown_department_code"`  // errcode of the row of a department there is not; 60003, perhaps 60123
+
+	InactiveCustomersFound bool `json:"inactive_customers_found"` // batchget finds customers who were silent for 48 h
+	UnverifiedCapacity     int  `json:"unverified_capacity"`      // customers of a corp that is not verified; 100
+	VerifiedCapacity       int  `json:"verified_capacity"`        // customers of a verified corp without Channels; 10000
+	UpgradeRangeCode       int  `json:"upgrade_range_code"`       // upgrade_service to a member or group outside the range; 40058
+	NoUpgradeConfigCode    int  `json:"no_upgrade_config_code"`   // get_upgrade_service_config without any; 0 answers empty ranges
+	NoUpgradeCode          int  `json:"no_upgrade_code"`          // cancel_upgrade_service without an upgrade; 0 lets it pass
+	StatisticCode          int  `json:"statistic_code"`           // a period that statistics do not take; 40058
+	StatisticHour          int  `json:"statistic_hour"`           // local hour from which yesterday has figures; 6, negative: from midnight
+	StatisticNeedsAccount  bool `json:"statistic_needs_account"`  // get_corp_statistic without open_kfid is 40058, instead of the corp's total
+	KnowledgeCode          int  `json:"knowledge_code"`           // unknown or repeated group or question; 40058
+	FullGroupsDeletable    bool `json:"full_groups_deletable"`    // del_group takes a group's questions along
+	DefaultGroupRenamable  bool `json:"default_group_renamable"`  // mod_group of the default group
+
+	WrongPartCode      int  `json:"wrong_part_code"`       // an upload without a part named media; 44001, perhaps 41006
+	MediaGetsPerMinute int  `json:"media_gets_per_minute"` // of one media_id, beyond it 45033; 100
+	ImagesPerDay       int  `json:"images_per_day"`        // uploadimg of one corp; 1000
+	ImagesPerMonth     int  `json:"images_per_month"`      // uploadimg of one corp in 30 days; 3000
+	UploadJobsWait     bool `json:"upload_jobs_wait"`      // an upload_by_url is under way until FinishUpload
+	WrongMD5Code       int  `json:"wrong_md5_code"`        // an upload_by_url whose md5 does not fit; 830003
+
+	DebugPerMinute   int  `json:"debug_per_minute"`    // calls of one corp with debug=1; 5
+	TrustedIPsAtOnce bool `json:"trusted_ips_at_once"` // a changed list works at once, instead of after a minute
+	AnyAppConverts   bool `json:"any_app_converts"`    // idconvert for every app, instead of third-party apps only
+	OATokensPerDay   int  `json:"oa_tokens_per_day"`   // token of one official account; 2000
+	OAForcedPerDay   int  `json:"oa_forced_per_day"`   // stable_token with force_refresh of one official account; 20
+
 	OptionalOpenKfID   bool          `json:"optional_open_kfid"`   // sync_msg without open_kfid pulls all accounts of the corp
 	PageCap            int           `json:"page_cap"`             // most items a page, whatever limit says; 1000
 	EmptyPageEvery     int           `json:"empty_page_every"`     // each nth pull of an account is empty with has_more=1; 1 means for ever
@@ -102,6 +142,7 @@ func (p Personality) withDefaults() Personality {
 	or(&p.CallbackTimeout, 5*time.Second)
 	or(&p.EchoTimeout, time.Second)
 	or(&p.MaxImageBytes, 10<<20)
+	p.callDefaults()
 	return p
 }
 

@@ -23,6 +23,8 @@ const (
 	NoticeEntered          = "entered"           // the customer opened the conversation
 	NoticeAccountRecalled  = "account_recalled"  // the account took a message back
 	NoticeCustomerRecalled = "customer_recalled" // the customer took a message back
+	NoticeUpgradeOffered   = "upgrade_offered"   // a member or group was recommended
+	NoticeUpgradeCancelled = "upgrade_cancelled" // and taken back
 )
 
 // PhoneMessage is one line of the conversation on the customer's phone.

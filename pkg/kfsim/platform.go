@@ -37,6 +37,10 @@ func platformEndpoints() map[string]endpoint {
 	token.open = true
 	upload := post((*request).mediaUpload)
 	upload.maxBody = maxMediaBody
+	image := post((*request).uploadImage)
+	image.maxBody = maxMediaBody
+	oaToken, stable := get((*request).oaToken), post((*request).oaStableToken)
+	oaToken.open, stable.open = true, true
 	return map[string]endpoint{
 		"gettoken":               token,
 		"getcallbackip":          get((*request).ipList),
@@ -51,6 +55,36 @@ func platformEndpoints() map[string]endpoint {
 		"kf/customer/batchget":   post((*request).customerBatchGet),
 		"media/upload":           upload,
 		"media/get":              get((*request).mediaGet),
+
+		"kf/account/add":                         post((*request).accountAdd),
+		"kf/account/del":                         post((*request).accountDel),
+		"kf/account/update":                      post((*request).accountUpdate),
+		"kf/add_contact_way":                     post((*request).addContactWay),
+		"kf/servicer/add":                        post((*request).servicerAdd),
+		"kf/servicer/del":                        post((*request).servicerDel),
+		"kf/servicer/list":                       get((*request).servicerList),
+		"idconvert/open_kfid":                    post((*request).convertKfID),
+		"kf/customer/get_upgrade_service_config": get((*request).upgradeConfig),
+		"kf/customer/upgrade_service":            post((*request).upgradeService),
+		"kf/customer/cancel_upgrade_service":     post((*request).cancelUpgradeService),
+		"kf/get_corp_qualification":              get((*request).corpQualification),
+		"kf/get_corp_statistic":                  post((*request).corpStatistic),
+		"kf/get_servicer_statistic":              post((*request).servicerStatistic),
+		"kf/knowledge/add_group":                 post((*request).addGroup),
+		"kf/knowledge/del_group":                 post((*request).delGroup),
+		"kf/knowledge/mod_group":                 post((*request).modGroup),
+		"kf/knowledge/list_group":                post((*request).listGroup),
+		"kf/knowledge/add_intent":                post((*request).addIntent),
+		"kf/knowledge/del_intent":                post((*request).delIntent),
+		"kf/knowledge/mod_intent":                post((*request).modIntent),
+		"kf/knowledge/list_intent":               post((*request).listIntent),
+		"media/uploadimg":                        image,
+		"media/upload_by_url":                    post((*request).uploadByURL),
+		"media/get_upload_by_url_result":         post((*request).uploadByURLResult),
+		"media/get/jssdk":                        get((*request).mediaGetVoice),
+
+		"token":        oaToken, // of an official account; the real ones are on another host
+		"stable_token": stable,
 	}
 }
 
@@ -147,10 +181,16 @@ func (x *exchange) decide() answer {
 			return a
 		}
 		key = r.corp.CorpID
+		if a := r.permitted(); a.code != 0 {
+			return a
+		}
 	}
 	if !r.st.limits.call(r.entry.Path+" ip "+r.ip, r.now, p.IPCallsPerMinute, p.IPCallsPerHour) ||
 		!r.st.limits.call(r.entry.Path+" corp "+key, r.now, p.CallsPerMinute, p.CallsPerHour) {
 		return refuse(45009, "too many calls of this path")
+	}
+	if r.query.Get("debug") == "1" && !r.st.limits.allow("debug "+key, r.now, p.DebugPerMinute, time.Minute) {
+		return refuse(45009, "too many calls with debug=1")
 	}
 	if p.RefuseEscapes && hasEscape(r.body) {
 		return refuse(40033, `the body contains a \uXXXX escape`)

@@ -11,9 +11,10 @@ import (
 type Say struct {
 	OpenKfID       string          `json:"open_kfid"`
 	ExternalUserID string          `json:"external_userid"`
-	MsgType        string          `json:"msgtype"`        // any; text when empty
-	Body           json.RawMessage `json:"body,omitempty"` // what stands under the msgtype's name, passed on byte for byte
-	Text           string          `json:"text,omitempty"` // instead of a body of type text
+	MsgType        string          `json:"msgtype"`          // any; text when empty
+	Body           json.RawMessage `json:"body,omitempty"`   // what stands under the msgtype's name, passed on byte for byte
+	Text           string          `json:"text,omitempty"`   // instead of a body of type text
+	Sample         bool            `json:"sample,omitempty"` // instead of a body: one that is well formed, of any type the platform is known to have
 }
 
 // Say lets a customer send a message and returns its msgid. It begins a session where none is, and a
@@ -28,6 +29,9 @@ func (s *Sim) Say(m Say) (msgID string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if m, err = s.sampled(v.account.corp, m); err != nil {
+		return "", err
+	}
 	return s.say(v, m, false), nil
 }
 
@@ -38,6 +42,7 @@ func (s *Sim) CustomerSays(openKfID, externalUserID, content string) (msgID stri
 
 func (s *Sim) say(v *conversation, m Say, tap bool) string {
 	s.touch(v, tap)
+	s.recordMessage(v, m)
 	if s.oversize(v.account.corp, m) {
 		m.MsgType, m.Body = "text", []byte(`{"content":"[the file is too large to be shown here]"}`)
 	}
@@ -72,6 +77,10 @@ func checkSay(m Say) (Say, error) {
 		m.Body = object(str("content", m.Text))
 	}
 	switch {
+	case m.Sample && m.Body != nil:
+		return m, errors.New("say: give a body or ask for a sample, not both")
+	case m.Sample:
+		return m, nil
 	case m.MsgType == "event":
 		return m, errors.New("say: a customer cannot say an event; use inject")
 	case m.MsgType == "text" && m.Body == nil:
@@ -124,6 +133,7 @@ type Enter struct {
 	Scene          string          `json:"scene,omitempty"`
 	SceneParam     string          `json:"scene_param,omitempty"`     // only with a scene
 	WechatChannels json.RawMessage `json:"wechat_channels,omitempty"` // an object, when entered from Channels
+	Link           string          `json:"link,omitempty"`            // instead of open_kfid and scene: from kf/add_contact_way, &scene_param=… added or not
 }
 
 // Enter lets a customer open the conversation, with the event enter_session, and returns its msgid.
@@ -133,13 +143,18 @@ func (s *Sim) Enter(m Enter) (msgID string, err error) {
 	switch {
 	case m.SceneParam != "" && m.Scene == "":
 		return "", errors.New("enter: scene_param comes only with a scene; give one")
-	case len(m.SceneParam) > 128 || len(m.Scene) > 32:
+	case len(m.SceneParam) > maxSceneParam || len(m.Scene) > maxScene:
 		return "", errors.New("enter: scene has 32 bytes at most, scene_param 128")
 	case m.WechatChannels != nil && (!json.Valid(m.WechatChannels) || m.WechatChannels[0] != '{'):
 		return "", errors.New("enter: wechat_channels is no JSON object")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if m.Link != "" {
+		if m, err = s.st.openLink(m); err != nil {
+			return "", err
+		}
+	}
 	v, err := s.st.conversation(m.OpenKfID, m.ExternalUserID)
 	if err != nil {
 		return "", err

@@ -74,7 +74,7 @@ func (r *request) sendMsg() answer {
 	}
 	r.entry.ExternalUserID = known(req.ToUser)
 	if req.ToUser == "" {
-		return refuse(40058, "touser is missing")
+		return refuse(r.sim.p.MissingCustomerCode, "touser is missing")
 	}
 	if a := checkMsgID(req.MsgID); a.code != 0 {
 		return a
@@ -101,10 +101,11 @@ func (r *request) sendMsg() answer {
 	if repeat && r.sim.p.RepeatedMsgID != RepeatDeliver {
 		return r.answerRepeat(*req.MsgID)
 	}
-	if a := r.lookUp(v, body); a.code != 0 {
+	if a := r.lookUp(v, req.MsgType, body); a.code != 0 {
 		return a
 	}
 	v.used++
+	r.sim.record(v, fact{kind: factReplied})
 	m := r.accept(v, req, body, Send{Via: ViaSend, Window: v.windowID(), Count: v.used, Repeat: repeat})
 	if v.state == stateNew && !r.sim.p.StateStaysNew {
 		r.sim.setState(v, stateBot, "", r.entry.Call)
@@ -143,10 +144,10 @@ func (r *request) sendMsgOnEvent() answer {
 	if repeat && r.sim.p.RepeatedMsgID != RepeatDeliver {
 		return r.answerRepeat(*req.MsgID)
 	}
-	if a := code.refusal(req.MsgType, r.now); a.code != 0 {
+	if a := code.refusal(req.MsgType, r.now, r.sim.p.LateWelcomeCode); a.code != 0 {
 		return a
 	}
-	if a := r.lookUp(v, body); a.code != 0 {
+	if a := r.lookUp(v, req.MsgType, body); a.code != 0 {
 		return a
 	}
 	code.used = true
@@ -190,7 +191,10 @@ func (r *request) answerRepeat(id string) answer {
 }
 
 // lookUp checks what a body refers to: members, mini programs, media.
-func (r *request) lookUp(v *conversation, m outgoing) answer {
+func (r *request) lookUp(v *conversation, msgType string, m outgoing) answer {
+	if a := r.restricted(v, msgType, m); a.code != 0 {
+		return a
+	}
 	if m.isCard {
 		switch {
 		case !r.corp.members[m.userID]:
@@ -207,8 +211,8 @@ func (r *request) lookUp(v *conversation, m outgoing) answer {
 		}
 	}
 	for _, ref := range m.media {
-		if got := r.corp.media[ref.id]; got == nil || got.kind != ref.kind || !within(got.at, mediaLength, r.now) {
-			return refuse(40007, "the media_id is unknown, older than 3 days or no "+ref.kind)
+		if a := r.findMedia(ref); a.code != 0 {
+			return a
 		}
 	}
 	return answer{}

@@ -27,15 +27,23 @@ type Servicer struct {
 type servicer struct {
 	userID string
 	status ServicerState
+	direct bool // by themselves, not only by a department
 }
 
+// servicer finds who answers customers at the account, by themselves or by a department.
 func (a *account) servicer(userID string) *servicer {
+	member := a.inDepartments(userID)
 	for _, m := range a.servicers {
-		if m.userID == userID {
+		if m.userID == userID && (m.direct || member) {
 			return m
 		}
 	}
-	return nil
+	if !member {
+		return nil
+	}
+	m := &servicer{userID: userID, status: ServicerReceiving}
+	a.servicers = append(a.servicers, m)
+	return m
 }
 
 func validStatus(status ServicerState) error {
@@ -63,7 +71,7 @@ func (s *Sim) AddServicer(m Servicer) error {
 	if a.servicer(m.UserID) != nil {
 		return fmt.Errorf("servicer %s is there already", m.UserID)
 	}
-	a.servicers = append(a.servicers, &servicer{m.UserID, m.Status})
+	a.servicers = append(a.servicers, &servicer{m.UserID, m.Status, true})
 	a.corp.members[m.UserID] = true
 	s.journal.add(Entry{Kind: KindServicer, CorpID: a.CorpID, OpenKfID: a.OpenKfID, ServicerUserID: m.UserID, Reason: string(m.Status)})
 	return nil
@@ -185,20 +193,24 @@ type ServicerSay struct {
 	OpenKfID       string          `json:"open_kfid"`
 	ExternalUserID string          `json:"external_userid"`
 	UserID         string          `json:"userid"`
-	MsgType        string          `json:"msgtype"`        // text when empty
-	Body           json.RawMessage `json:"body,omitempty"` // as sync_msg serves it
-	Text           string          `json:"text,omitempty"` // instead of a body of type text
+	MsgType        string          `json:"msgtype"`          // text when empty
+	Body           json.RawMessage `json:"body,omitempty"`   // as sync_msg serves it
+	Text           string          `json:"text,omitempty"`   // instead of a body of type text
+	Sample         bool            `json:"sample,omitempty"` // instead of a body, as in Say
 }
 
 // ServicerSay sends a servicer's message to the customer and into the account's history, and returns
 // its msgid. Whoever held the session before, or writes into one that has ended, takes it back:
 // state 3, with session_status_change 4 before the message.
 func (s *Sim) ServicerSay(m ServicerSay) (msgID string, err error) {
-	say, err := checkSay(Say{MsgType: m.MsgType, Body: m.Body, Text: m.Text})
+	say, err := checkSay(Say{MsgType: m.MsgType, Body: m.Body, Text: m.Text, Sample: m.Sample})
 	if err != nil {
 		return "", err
 	}
 	err = s.act(ServicerAct{OpenKfID: m.OpenKfID, ExternalUserID: m.ExternalUserID, UserID: m.UserID}, func(v *conversation, state int) error {
+		if say, err = s.sampled(v.account.corp, say); err != nil {
+			return err
+		}
 		switch {
 		case state == stateHuman && v.servicer == m.UserID:
 		case state == stateEnded && v.begun, state == stateHuman && slices.Contains(v.past, m.UserID):
@@ -212,6 +224,7 @@ func (s *Sim) ServicerSay(m ServicerSay) (msgID string, err error) {
 		if s.p.ServicerMessagesCount {
 			v.used++
 		}
+		s.recordAnswer(v)
 		it := s.addMessage(v.account, m.ExternalUserID, originServicer, m.UserID, say.MsgType, say.Body)
 		s.show(v, PhoneMessage{MsgID: it.id, From: FromServicer, ServicerUserID: m.UserID, MsgType: say.MsgType, Body: say.Body})
 		msgID = it.id
@@ -235,6 +248,9 @@ func (s *Sim) RejectCustomer(m Reject) error {
 		on := int64(0)
 		if m.On {
 			on = 1
+		}
+		if m.On {
+			s.record(v, fact{kind: factRejected, servicer: m.UserID})
 		}
 		s.addEvent(v.account, "reject_customer_msg_switch_change", m.ExternalUserID, str("servicer_userid", m.UserID), num("reject_switch", on))
 		return nil

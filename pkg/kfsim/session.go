@@ -22,6 +22,10 @@ type conversation struct {
 	window     int       // how many windows there have been
 	servicer   string    // who holds it in state 3, or held it last
 	past       []string  // who held it before
+	session    int       // how many sessions there have been
+	takenAt    time.Time // when the servicer got the session
+	answered   bool      // and has written since
+	upgrade    *upgrade  // what was recommended last
 	poolCoded  bool      // the session was moved to the pool once
 	humanCoded bool      // … and to a human
 	blocked    bool      // the customer refuses messages
@@ -75,6 +79,7 @@ func (s *Sim) setState(v *conversation, to int, servicer string, call uint64) {
 	}
 	s.journal.add(Entry{Kind: KindState, Call: call, CorpID: v.account.CorpID, OpenKfID: v.account.OpenKfID, ExternalUserID: v.customer.ExternalUserID,
 		ServicerUserID: servicer, Change: strconv.Itoa(from) + "->" + strconv.Itoa(to)})
+	s.recordState(v, from, to)
 }
 
 // touch is what any customer message does: it begins a session where none is, and opens a window.
@@ -82,8 +87,10 @@ func (s *Sim) touch(v *conversation, tap bool) {
 	now := s.clock.Now()
 	fresh := v.stateAt(now) == stateEnded
 	v.begun, v.activeAt, v.wroteAt, v.customer.seenAt = true, now, now, now
+	v.customer.reach()
 	if fresh {
 		v.state = stateEnded // it may only have lapsed
+		v.session++
 		v.poolCoded, v.humanCoded = false, false
 		to, servicer := v.account.route()
 		s.setState(v, to, servicer, 0)
@@ -101,7 +108,7 @@ func (s *Sim) touch(v *conversation, tap bool) {
 func (a *account) route() (state int, servicer string) {
 	switch a.Routing {
 	case RouteServicer:
-		for _, m := range a.servicers {
+		for _, m := range a.receivers() {
 			if m.status == ServicerReceiving {
 				return stateHuman, m.userID
 			}
@@ -143,7 +150,7 @@ func (r *request) serviceStateGet() answer {
 		return a
 	}
 	if req.ExternalUserID == "" {
-		return refuse(40058, "external_userid is missing")
+		return refuse(r.sim.p.MissingCustomerCode, "external_userid is missing")
 	}
 	v, a := r.conversation(acc, req.ExternalUserID)
 	if a.code != 0 {
@@ -172,7 +179,7 @@ func (r *request) serviceStateTrans() answer {
 	case a.code != 0:
 		return a
 	case req.ExternalUserID == "":
-		return refuse(40058, "external_userid is missing")
+		return refuse(r.sim.p.MissingCustomerCode, "external_userid is missing")
 	case req.ServiceState == nil || *req.ServiceState < stateNew || *req.ServiceState > stateEnded:
 		return refuse(40058, "service_state is not between 0 and 4")
 	case *req.ServiceState == stateHuman && req.ServicerUserID == "":

@@ -39,6 +39,9 @@ type state struct {
 	accounts   map[string]*account // by open_kfid, removed ones included
 	tokens     map[string]*accessToken
 	codes      map[string]*eventCode
+	officials  map[string]*official  // by appid
+	oaTokens   map[string]time.Time  // when tokens of official accounts end
+	remote     map[string]RemoteFile // by URL
 	limits     limiter
 	faults     []*armedFault
 	sends      []*sent
@@ -56,6 +59,10 @@ func newState(seed uint64) *state {
 		tokens:   map[string]*accessToken{},
 		codes:    map[string]*eventCode{},
 		limits:   limiter{},
+
+		officials: map[string]*official{},
+		oaTokens:  map[string]time.Time{},
+		remote:    map[string]RemoteFile{},
 	}
 }
 

@@ -31,6 +31,8 @@ func (r *request) syncMsg() answer {
 		log = &acc.log
 	}
 	switch {
+	case acc != nil && acc.NoHistory:
+		return refuse(95032, "the component's right to the history is void")
 	case req.Limit > maxPage:
 		return refuse(40058, "limit is larger than 1000")
 	case req.VoiceFormat > 1:
@@ -68,7 +70,7 @@ func (r *request) page(log *itemLog, cursor string, limit int) answer {
 	log.trimTo(r.now)
 	from, known := log.trim, true
 	if cursor != "" {
-		from, known = r.st.readCursor(log, cursor)
+		from, known = r.st.readCursor(log.scope, cursor, len(log.items))
 		from = max(from, log.trim)
 	}
 	if !known {
@@ -86,9 +88,9 @@ func (r *request) page(log *itemLog, cursor string, limit int) answer {
 	next := cursor
 	switch {
 	case to > from || cursor == "":
-		next = r.st.cursor(log, to, 0)
+		next = r.st.cursor(log.scope, to, 0)
 	case !more && p.IdleCursor == IdleFresh:
-		next = r.st.cursor(log, to, uint32(log.pulls))
+		next = r.st.cursor(log.scope, to, uint32(log.pulls))
 	case !more && p.IdleCursor == IdleEmpty:
 		next = ""
 	}
@@ -129,29 +131,29 @@ func pageJSON(items []*item, next string, more bool) []byte {
 
 const cursorMAC = 12 // bytes
 
-// cursor seals a position. It is opaque, bound to the history and to the seed, and 32 characters
-// long; salt makes another cursor of the same place.
-func (st *state) cursor(log *itemLog, position int, salt uint32) string {
+// cursor seals a position. It is opaque, bound to the list called scope and to the seed, and 32
+// characters long; salt makes another cursor of the same place.
+func (st *state) cursor(scope string, position int, salt uint32) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(position))
 	b = binary.BigEndian.AppendUint32(b, salt)
-	mac := st.ids.mac("cursor", log.scope, string(b))[:cursorMAC]
-	subtle.XORBytes(b, b, st.ids.mac("cursor mask", log.scope, string(mac)))
+	mac := st.ids.mac("cursor", scope, string(b))[:cursorMAC]
+	subtle.XORBytes(b, b, st.ids.mac("cursor mask", scope, string(mac)))
 	return base64.RawURLEncoding.EncodeToString(append(mac, b...))
 }
 
-// readCursor returns the position that a cursor of this history stands for.
-func (st *state) readCursor(log *itemLog, cursor string) (position int, known bool) {
+// readCursor returns the position, size at most, that a cursor of the list called scope stands for.
+func (st *state) readCursor(scope, cursor string, size int) (position int, known bool) {
 	all, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(all) != cursorMAC+12 {
 		return 0, false
 	}
 	mac, b := all[:cursorMAC], all[cursorMAC:]
-	subtle.XORBytes(b, b, st.ids.mac("cursor mask", log.scope, string(mac)))
-	if !hmac.Equal(mac, st.ids.mac("cursor", log.scope, string(b))[:cursorMAC]) {
+	subtle.XORBytes(b, b, st.ids.mac("cursor mask", scope, string(mac)))
+	if !hmac.Equal(mac, st.ids.mac("cursor", scope, string(b))[:cursorMAC]) {
 		return 0, false
 	}
 	p := binary.BigEndian.Uint64(b)
-	return int(p), p <= uint64(len(log.items))
+	return int(p), p <= uint64(size)
 }
 
 // ExpireSyncTokens makes all sync tokens of an account invalid now, and returns how many were valid.

@@ -48,6 +48,9 @@ func (r *request) checkSecret(id, secret string) (*corp, answer) {
 		return nil, refuse(40013, "no such corp")
 	}
 	if r.app = slices.Index(c.Secrets, secret); r.app >= 0 {
+		if c.app(r.app).Disabled {
+			return nil, refuse(40001, "the app is disabled")
+		}
 		return c, answer{}
 	}
 	for _, other := range r.st.corps {
