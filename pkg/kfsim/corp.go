@@ -89,7 +89,7 @@ func (s *Sim) AddCorp(c Corp) (Corp, error) {
 	if err := n.set(c); err != nil {
 		return Corp{}, err
 	}
-	n.addMembers()
+	n.countMembers()
 	n.knowledge.begin(ids)
 	s.st.corps[c.CorpID] = n
 	s.journal.add(Entry{Kind: KindCorp, CorpID: c.CorpID, Reason: "made"})

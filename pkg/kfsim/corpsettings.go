@@ -47,12 +47,7 @@ func (s *Sim) UpdateCorp(corpID string, change func(*Corp) error) error {
 		return err
 	}
 	n.changeTrust(old, s.clock.Now())
-	for _, m := range old.Members {
-		if !slices.Contains(next.Members, m) {
-			delete(n.members, m)
-		}
-	}
-	n.addMembers()
+	n.countMembers()
 	s.journal.add(Entry{Kind: KindCorp, CorpID: n.CorpID, Reason: "settings changed"})
 	return nil
 }
@@ -78,13 +73,22 @@ func (c *corp) changeTrust(old Corp, now time.Time) {
 	}
 }
 
-func (c *corp) addMembers() {
+// countMembers puts the members together: those named, those of departments, and servicers.
+func (c *corp) countMembers() {
+	clear(c.members)
 	for _, m := range c.Members {
 		c.members[m] = true
 	}
 	for _, d := range c.Departments {
 		for _, m := range d.Members {
 			c.members[m] = true
+		}
+	}
+	for _, a := range c.accounts {
+		for _, m := range a.servicers {
+			if m.direct {
+				c.members[m.userID] = true
+			}
 		}
 	}
 }
