@@ -190,20 +190,21 @@ func TestStatisticsAddUpToTheJournal(t *testing.T) {
 	for d := range days {
 		for kind, rows := range map[string][]answered{"corp": corp, "servicers": servicers} {
 			got, _ := rows[d]["statistic"].(map[string]any)
-			for name, n := range want[dayOf(midnight(d))][kind] {
+			expected := want[midnight(d).Unix()][kind]
+			if len(expected) == 0 {
+				t.Errorf("day %d, %s: nothing to compare with", d, kind)
+			}
+			for name, n := range expected {
 				if g, _ := got[name].(float64); math.Abs(g-n) > 1e-9 {
 					t.Errorf("day %d, %s: got %s %v, want %v", d, kind, name, got[name], n)
 				}
 			}
 		}
 	}
-	if len(want) < days {
-		t.Errorf("only %d days have data", len(want))
-	}
 }
 
 // recount is the figures of each day, out of a journal.
-func recount(journal []Entry) map[time.Time]map[string]map[string]float64 {
+func recount(journal []Entry) map[int64]map[string]map[string]float64 {
 	type key struct {
 		user string
 		n    int
@@ -213,12 +214,12 @@ func recount(journal []Entry) map[time.Time]map[string]map[string]float64 {
 		wrote, replied, moved, handled, answered map[key]bool
 	}
 	state, holder, session := map[string]string{}, map[string]string{}, map[string]int{}
-	perDay := map[time.Time]*day{}
+	perDay := map[int64]*day{}
 	for _, e := range journal {
-		d := perDay[dayOf(e.Time)]
+		d := perDay[dayOf(e.Time).Unix()]
 		if d == nil {
 			d = &day{wrote: map[key]bool{}, replied: map[key]bool{}, moved: map[key]bool{}, handled: map[key]bool{}, answered: map[key]bool{}}
-			perDay[dayOf(e.Time)] = d
+			perDay[dayOf(e.Time).Unix()] = d
 		}
 		user := e.ExternalUserID
 		here := key{user, session[user]}
@@ -257,7 +258,7 @@ func recount(journal []Entry) map[time.Time]map[string]map[string]float64 {
 		}
 		return float64(len(seen))
 	}
-	out := map[time.Time]map[string]map[string]float64{}
+	out := map[int64]map[string]map[string]float64{}
 	for at, d := range perDay {
 		transferred := 0.0
 		for k := range d.replied {
