@@ -131,7 +131,9 @@ func TestKnowledgeIntents(t *testing.T) {
 	}
 	const addPath, modPath = "kf/knowledge/add_intent", "kf/knowledge/mod_intent"
 	long := strings.Repeat("问", 201)
-	bad := func(kind string, body obj) obj { return intent(obj{"question": textOf("new"), "answers": []obj{answer("a", attach(kind, body))}}) }
+	bad := func(kind string, body obj) obj {
+		return intent(obj{"question": textOf("new"), "answers": []obj{answer("a", attach(kind, body))}})
+	}
 	r.refusals([]refusal{
 		{"no group", addPath, intent(obj{"group_id": ""}), 40058},
 		{"unknown group", addPath, intent(obj{"group_id": "g"}), 40058},

@@ -9,7 +9,9 @@ import (
 
 func TestUpgradeService(t *testing.T) {
 	r := newRig(t, Config{})
-	config := func() answered { return r.get("kf/customer/get_upgrade_service_config", url.Values{"access_token": {r.token}}) }
+	config := func() answered {
+		return r.get("kf/customer/get_upgrade_service_config", url.Values{"access_token": {r.token}})
+	}
 	up := func(more obj) obj {
 		m := obj{"open_kfid": kf, "external_userid": ann, "type": 1, "member": obj{"userid": "lisi", "wording": "hello"}}
 		for k, v := range more {
@@ -23,7 +25,9 @@ func TestUpgradeService(t *testing.T) {
 	if got := config(); got.code() != 0 || fmt.Sprint(got["member_range"], got["groupchat_range"]) != "map[department_id_list:[] userid_list:[]] map[chat_id_list:[]]" {
 		t.Errorf("config without any: got %v", got)
 	}
-	r.setCorp(func(c *Corp) { c.Upgrade = &UpgradeRange{UserIDs: []string{"lisi"}, DepartmentIDs: []int{4}, ChatIDs: []string{"wrONE"}} })
+	r.setCorp(func(c *Corp) {
+		c.Upgrade = &UpgradeRange{UserIDs: []string{"lisi"}, DepartmentIDs: []int{4}, ChatIDs: []string{"wrONE"}}
+	})
 	if got := config(); fmt.Sprint(got["member_range"], got["groupchat_range"]) != "map[department_id_list:[4] userid_list:[lisi]] map[chat_id_list:[wrONE]]" {
 		t.Errorf("config: got %v", got)
 	}
@@ -87,7 +91,9 @@ func TestQualificationAndCapacity(t *testing.T) {
 		{"9999 before, no Channels", Corp{PastCustomers: 9999}, false, 0, 95003},
 		{"10 million before, Channels", Corp{PastCustomers: 10_000_000, ChannelsBound: true}, true, 0, 0},
 	} {
-		r.setCorp(func(s *Corp) { s.Unverified, s.PastCustomers, s.ChannelsBound = c.corp.Unverified, c.corp.PastCustomers, c.corp.ChannelsBound })
+		r.setCorp(func(s *Corp) {
+			s.Unverified, s.PastCustomers, s.ChannelsBound = c.corp.Unverified, c.corp.PastCustomers, c.corp.ChannelsBound
+		})
 		if got := r.get("kf/get_corp_qualification", url.Values{"access_token": {r.token}}); got.code() != 0 || got["wechat_channels_binding"] != c.bound {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.bound)
 		}
