@@ -201,7 +201,7 @@ func knowledgePage[T any](r *request, kind string, all []T, number func(T) int, 
 	}
 	scope, after := r.corp.CorpID+" "+kind, 0
 	if cursor != "" {
-		known := false
+		var known bool
 		if after, known = r.st.readCursor(scope, cursor, r.corp.knowledge.made); !known {
 			return nil, "", 0, refuse(r.sim.p.UnknownCursorCode, "the cursor was not given out for this list")
 		}
