@@ -72,8 +72,11 @@ func prefix(s string) (netip.Prefix, error) {
 
 // trusts reports whether a list of addresses, checked when it was set, has ip in it.
 func trusts(list []string, ip string) bool {
+	if len(list) == 0 {
+		return true
+	}
 	a, err := netip.ParseAddr(ip)
-	return len(list) == 0 || err == nil && slices.ContainsFunc(list, func(s string) bool {
+	return err == nil && slices.ContainsFunc(list, func(s string) bool {
 		p, err := prefix(s)
 		return err == nil && p.Contains(a.Unmap())
 	})

@@ -61,7 +61,7 @@ func firstRow(rule string, p Personality, body obj) breach {
 	}}
 }
 
-func menu(items ...obj) obj { return obj{"head_content": "x", "list": items} }
+func menuOf(items ...obj) obj { return obj{"head_content": "x", "list": items} }
 
 func oa(rule, grant, secret string, ips ...string) breach {
 	return breach{rule: rule, do: func(r *rig) answered {
@@ -172,8 +172,8 @@ func breaches() map[int]breach {
 		95005: called("no account left", "kf/account/del", obj{"open_kfid": kf}),
 		95006: called("a name of 17 characters", "kf/account/update", obj{"open_kfid": kf, "name": strings.Repeat("x", 17)}),
 		95007: called("an unknown sync token", "kf/sync_msg", obj{"open_kfid": kf, "token": "ENC"}),
-		95008: said("11 menu items", "msgmenu", menu(click, click, click, click, click, click, click, click, click, click, click)),
-		95009: said("a menu item of another type", "msgmenu", menu(obj{"type": "smoke"})),
+		95008: said("11 menu items", "msgmenu", menuOf(click, click, click, click, click, click, click, click, click, click, click)),
+		95009: said("a menu item of another type", "msgmenu", menuOf(obj{"type": "smoke"})),
 		95011: settled("a standalone secret of a joint corp", func(c *Corp) { c.Apps = []App{{Kind: AppStandalone}} }),
 		95012: settled("a joint secret of a standalone corp", func(c *Corp) { c.Edition, c.Apps = EditionStandalone, []App{{Kind: AppSelfBuilt}} }),
 		95013: {rule: "an ended session", do: func(r *rig) answered { r.enterState(stateEnded); return r.text("") }},
@@ -223,14 +223,14 @@ func breaches() map[int]breach {
 			return r.pull(nil)
 		}},
 		301017: {rule: "a voice that is no AMR", do: func(r *rig) answered { return r.file("voice", "a.amr", 10, "RIFF") }},
-		830001: called("a url without scheme", "media/upload_by_url", obj{"scene": 1, "type": "file", "filename": "a", "url": "e.example", "md5": sum(nil)}),
+		830001: called("a url without scheme", "media/upload_by_url", obj{"scene": 1, "type": "file", "filename": "a", "url": "e.example", "md5": md5Of(nil)}),
 		830002: {rule: "more than 20 MiB at once", do: func(r *rig) answered {
 			id, err := r.AddMedia(Media{Type: "file", FileName: "big", Data: make([]byte, maxDownload+1)})
 			r.must(err)
 			return r.get("media/get", url.Values{"access_token": {r.token}, "media_id": {id}})
 		}},
 		830003: {rule: "nothing at the url", do: func(r *rig) answered {
-			job := r.post("media/upload_by_url", obj{"scene": 1, "type": "file", "filename": "a", "url": "https://e.example", "md5": sum(nil)}).str("jobid")
+			job := r.post("media/upload_by_url", obj{"scene": 1, "type": "file", "filename": "a", "url": "https://e.example", "md5": md5Of(nil)}).str("jobid")
 			detail, _ := r.post("media/get_upload_by_url_result", obj{"jobid": job})["detail"].(map[string]any)
 			return detail
 		}},
@@ -242,7 +242,7 @@ func (r *rig) tapOnly() {
 	r.t.Helper()
 	r.staff()
 	r.says(ann, "hi")
-	r.wantCode("menu", r.message("msgmenu", menu(obj{"type": "click", "click": obj{"id": "7", "content": "Yes"}})), 0)
+	r.wantCode("menu", r.message("msgmenu", menuOf(obj{"type": "click", "click": obj{"id": "7", "content": "Yes"}})), 0)
 	r.jump(47 * time.Hour)
 	_, err := r.Tap(Tap{OpenKfID: kf, ExternalUserID: ann, ID: "7"})
 	r.must(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,8 @@ type UpgradeRange struct {
 }
 
 // UpdateCorp lets change alter what an administrator decided about a corp, and takes it over when it
-// is in order; corpid stays. Tokens go on living. corpID may be empty while there is one corp.
+// is in order; corpid stays. Tokens go on living. change must not call the simulator. corpID may be
+// empty while there is one corp.
 func (s *Sim) UpdateCorp(corpID string, change func(*Corp) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +131,7 @@ func (c Corp) checkSettings() error {
 }
 
 // UpdateAccount lets change alter what an administrator decided about an account; open_kfid and
-// corpid stay.
+// corpid stay. change must not call the simulator.
 func (s *Sim) UpdateAccount(openKfID string, change func(*Account) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,15 +155,28 @@ func (s *Sim) UpdateAccount(openKfID string, change func(*Account) error) error 
 	return nil
 }
 
+// patching alters what the path names by the fields of the body, which is read before anything is locked.
+func patching[T any](update func(id string, change func(*T) error) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body := json.RawMessage("{}")
+		err := readBody(r, &body)
+		if err == nil {
+			err = update(r.PathValue("id"), func(v *T) error {
+				if err := decodeStrict(body, v); err != nil {
+					return errors.New("the body is not the JSON object it should be: " + strings.TrimPrefix(err.Error(), "json: "))
+				}
+				return nil
+			})
+		}
+		answerErr(w, err)
+	}
+}
+
 // settings are the control API's ways to what an administrator decides.
 func (s *Sim) settings() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"PATCH /corps/{id}": func(w http.ResponseWriter, r *http.Request) {
-			answerErr(w, s.UpdateCorp(r.PathValue("id"), func(c *Corp) error { return readBody(r, c) }))
-		},
-		"PATCH /accounts/{id}": func(w http.ResponseWriter, r *http.Request) {
-			answerErr(w, s.UpdateAccount(r.PathValue("id"), func(a *Account) error { return readBody(r, a) }))
-		},
+		"PATCH /corps/{id}":       patching(s.UpdateCorp),
+		"PATCH /accounts/{id}":    patching(s.UpdateAccount),
 		"POST /upgrade/accept":    doing(s.AcceptUpgrade),
 		"POST /servicers/rating":  doing(s.Rate),
 		"POST /urls":              doing(s.ServeURL),

@@ -26,10 +26,15 @@
 //
 //   - Every period is half-open: it holds up to, and not including, its end. A window of 48 hours is
 //     closed at exactly 48 hours, a message can be recalled up to, not at, 120 seconds.
-//   - send_msg is decided in the order token, frequency, account, shape, message type and body,
-//     customer, repeated msgid, session state, window, count, members and media.
+//   - send_msg is decided in the order token, address and app, frequency, account, shape, message
+//     type and body, customer, repeated msgid, session state, window, count, what the corp may send,
+//     members and media.
 //   - A refused send uses up neither its msgid nor a place among the five.
 //   - A session lapses 48 hours after the customer's last message; the next one begins another.
+//   - Statistics count by local day, at UTC+8: a session on every day on which its customer wrote, a
+//     first reply from the moment at which the servicer got the session.
+//   - An upload by URL has ended when its call is answered, unless upload_jobs_wait is on; nothing is
+//     fetched from any network.
 //   - Cursors are opaque and belong to one account; a cursor used again repeats its page, an item's
 //     bytes never change.
 //

@@ -9,7 +9,7 @@ import (
 
 const (
 	maxImageURL = 2 << 20 // bytes of uploadimg: path/90256
-	month       = 30 * 24 * time.Hour
+	imageMonth       = 30 * 24 * time.Hour
 )
 
 // uploadImage: https://developer.work.weixin.qq.com/document/path/90256
@@ -31,7 +31,7 @@ func (r *request) uploadImage() answer {
 		}
 	}
 	key := "images " + r.corp.CorpID
-	if !r.st.limits.allow(key+" month", r.now, r.sim.p.ImagesPerMonth, month) || !r.st.limits.allow(key+" day", r.now, r.sim.p.ImagesPerDay, 24*time.Hour) {
+	if !r.st.limits.allow(key+" month", r.now, r.sim.p.ImagesPerMonth, imageMonth) || !r.st.limits.allow(key+" day", r.now, r.sim.p.ImagesPerDay, 24*time.Hour) {
 		return refuse(45009, "too many images in a day or in 30 days")
 	}
 	a = ok(struct {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// index is the platform's list of calls: how each is called, and whether without a token.
-const index = `
+// platformIndex is the platform's list of calls: how each is called, and whether without a token.
+const platformIndex = `
 GET gettoken open
 GET getcallbackip
 GET get_api_domain_ip
@@ -57,7 +57,7 @@ func TestEveryCallIsThere(t *testing.T) {
 	r := newRig(t, Config{})
 	there := platformEndpoints()
 	n := 0
-	for line := range strings.Lines(strings.TrimSpace(index)) {
+	for line := range strings.Lines(strings.TrimSpace(platformIndex)) {
 		n++
 		f := strings.Fields(line)
 		method, path, open := f[0], f[1], len(f) > 2

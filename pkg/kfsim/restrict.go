@@ -47,14 +47,14 @@ func (r *request) restricted(v *conversation, msgType string, m outgoing) answer
 		return refuse(95003, "the customer is beyond the number that the corp may have reached")
 	case msgType == "ca_link" && !within(v.typedAt, windowLength, r.now):
 		return refuse(95031, "the customer asked nothing in 48 hours; taps do not count")
-	case len(r.corp.ForbiddenWords) > 0 && slices.ContainsFunc(r.corp.ForbiddenWords, func(w string) bool { return strings.Contains(plain(m.visible), w) }):
+	case len(r.corp.ForbiddenWords) > 0 && slices.ContainsFunc(r.corp.ForbiddenWords, func(w string) bool { return strings.Contains(unescaped(m.visible), w) }):
 		return refuse(40201, "the message has a forbidden word")
 	}
 	return answer{}
 }
 
-// plain is JSON without escapes of letters, so that words can be found in it.
-func plain(body json.RawMessage) string {
+// unescaped is JSON without escapes of letters, so that words can be found in it.
+func unescaped(body json.RawMessage) string {
 	var v any
 	if json.Unmarshal(body, &v) != nil {
 		return ""

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// inbound are the message types of the platform's page, and who can send them.
-func inbound() map[string]string {
+// inboundTypes are the message types of the platform's page, and who can send them.
+func inboundTypes() map[string]string {
 	return map[string]string{
 		"text": "CS", "image": "CS", "voice": "CS", "video": "CS", "file": "CS", "location": "CS", "link": "CS", "business_card": "CS",
 		"miniprogram": "CS", "msgmenu": "S", "channels_shop_product": "C", "channels_shop_order": "C", "merged_msg": "C", "channels": "C",
@@ -18,7 +18,7 @@ func inbound() map[string]string {
 func TestSamplesOfEveryType(t *testing.T) {
 	r := newRig(t, Config{})
 	r.enterState(stateHuman)
-	for kind, who := range inbound() {
+	for kind, who := range inboundTypes() {
 		var err error
 		for _, c := range who {
 			origin := 3.0
@@ -43,8 +43,8 @@ func TestSamplesOfEveryType(t *testing.T) {
 			}
 		}
 	}
-	if n := len(sampleBodies()) + len(sampleFiles()); n != len(inbound()) {
-		t.Errorf("got samples of %d types, want %d", n, len(inbound()))
+	if n := len(sampleBodies()) + len(sampleFiles()); n != len(inboundTypes()) {
+		t.Errorf("got samples of %d types, want %d", n, len(inboundTypes()))
 	}
 	var merged struct {
 		Item []struct {

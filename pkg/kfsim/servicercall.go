@@ -15,8 +15,8 @@ type servicerRow struct {
 	ErrMsg       string `json:"errmsg"`
 }
 
-// row says what became of it: refused, ignored because nothing changed, or done.
-func row(a answer, changed bool) servicerRow {
+// outcomeRow says what became of it: refused, ignored because nothing changed, or done.
+func outcomeRow(a answer, changed bool) servicerRow {
 	switch {
 	case a.code != 0:
 		return servicerRow{ErrCode: a.code, ErrMsg: errText(a.code)}
@@ -88,12 +88,12 @@ func (r *request) servicers(member func(*account, string) (answer, bool), depart
 	}
 	rows := []servicerRow{}
 	for _, id := range req.UserIDs {
-		w := row(member(acc, id))
+		w := outcomeRow(member(acc, id))
 		w.UserID = id
 		rows = append(rows, w)
 	}
 	for _, id := range req.Departments {
-		w := row(department(acc, id))
+		w := outcomeRow(department(acc, id))
 		w.DepartmentID = id
 		rows = append(rows, w)
 	}

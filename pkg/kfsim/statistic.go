@@ -123,8 +123,8 @@ func (f fact) ofCorp() bool {
 	return slices.Contains([]factKind{factWrote, factReplied, factMoved, factRejected, factJoined}, f.kind)
 }
 
-// count is how many facts fit.
-func count(facts []fact, fits func(fact) bool) (n int) {
+// countFacts is how many facts fit.
+func countFacts(facts []fact, fits func(fact) bool) (n int) {
 	for _, f := range facts {
 		if fits(f) {
 			n++
@@ -133,32 +133,32 @@ func count(facts []fact, fits func(fact) bool) (n int) {
 	return n
 }
 
-func is(kinds ...factKind) func(fact) bool {
+func ofKind(kinds ...factKind) func(fact) bool {
 	return func(f fact) bool { return slices.Contains(kinds, f.kind) }
 }
 
-func isDetail(kind factKind, detail int) func(fact) bool {
+func ofDetail(kind factKind, detail int) func(fact) bool {
 	return func(f fact) bool { return f.kind == kind && f.detail == detail }
 }
 
-// session names a session among all.
-type session struct {
+// sessionKey names a session among all.
+type sessionKey struct {
 	v *conversation
 	n int
 }
 
-func sessions(facts []fact, fits func(fact) bool) map[session]bool {
-	set := map[session]bool{}
+func sessionsOf(facts []fact, fits func(fact) bool) map[sessionKey]bool {
+	set := map[sessionKey]bool{}
 	for _, f := range facts {
 		if fits(f) {
-			set[session{f.v, f.session}] = true
+			set[sessionKey{f.v, f.session}] = true
 		}
 	}
 	return set
 }
 
-// customers is how many different customers the fitting facts are about.
-func customers(facts []fact, fits func(fact) bool) int {
+// customersOf is how many different customers the fitting facts are about.
+func customersOf(facts []fact, fits func(fact) bool) int {
 	set := map[*customer]bool{}
 	for _, f := range facts {
 		if fits(f) {
@@ -179,14 +179,14 @@ func share(part, whole int) *float64 {
 
 // corpDay is the figures of one day.
 func corpDay(facts []fact) any {
-	replied, moved := sessions(facts, is(factReplied)), sessions(facts, is(factMoved))
+	replied, moved := sessionsOf(facts, ofKind(factReplied)), sessionsOf(facts, ofKind(factMoved))
 	transferred := 0
 	for s := range replied {
 		if moved[s] {
 			transferred++
 		}
 	}
-	questions := count(facts, func(f fact) bool { return f.question })
+	questions := countFacts(facts, func(f fact) bool { return f.question })
 	return struct {
 		Sessions  int      `json:"session_cnt"`
 		Customers int      `json:"customer_cnt"`
@@ -197,15 +197,15 @@ func corpDay(facts []fact) any {
 		Hits      *float64 `json:"ai_knowledge_hit_rate,omitempty"`
 		Rejected  int      `json:"msg_rejected_customer_cnt"`
 	}{
-		len(sessions(facts, is(factWrote))), customers(facts, is(factWrote)), count(facts, is(factWrote)), customers(facts, is(factJoined)),
-		len(replied), share(transferred, len(replied)), share(count(facts, func(f fact) bool { return f.hit }), questions), customers(facts, is(factRejected)),
+		len(sessionsOf(facts, ofKind(factWrote))), customersOf(facts, ofKind(factWrote)), countFacts(facts, ofKind(factWrote)), customersOf(facts, ofKind(factJoined)),
+		len(replied), share(transferred, len(replied)), share(countFacts(facts, func(f fact) bool { return f.hit }), questions), customersOf(facts, ofKind(factRejected)),
 	}
 }
 
 // servicerDay is the figures of one day of one servicer, or of all.
 func servicerDay(facts []fact) any {
-	handled := is(factWrote, factTaken, factAnswered)
-	all := len(sessions(facts, handled))
+	handled := ofKind(factWrote, factTaken, factAnswered)
+	all := len(sessionsOf(facts, handled))
 	var waited time.Duration
 	for _, f := range facts {
 		if f.first {
@@ -213,11 +213,11 @@ func servicerDay(facts []fact) any {
 		}
 	}
 	var first *float64
-	if n := count(facts, func(f fact) bool { return f.first }); n > 0 {
+	if n := countFacts(facts, func(f fact) bool { return f.first }); n > 0 {
 		sec := waited.Seconds() / float64(n)
 		first = &sec
 	}
-	asked, rated := count(facts, is(factAsked)), count(facts, is(factRated))
+	asked, rated := countFacts(facts, ofKind(factAsked)), countFacts(facts, ofKind(factRated))
 	return struct {
 		Sessions       int      `json:"session_cnt"`
 		Customers      int      `json:"customer_cnt"`
@@ -236,11 +236,11 @@ func servicerDay(facts []fact) any {
 		GroupUpgraded  int      `json:"upgrade_service_groupchat_customer_cnt"`
 		Rejected       int      `json:"msg_rejected_customer_cnt"`
 	}{
-		all, customers(facts, handled), count(facts, is(factWrote)), share(len(sessions(facts, is(factAnswered))), all), first,
-		asked, share(rated, asked), share(count(facts, isDetail(factRated, 0)), rated), share(count(facts, isDetail(factRated, 1)), rated),
-		share(count(facts, isDetail(factRated, 2)), rated), customers(facts, is(factJoined)),
-		count(facts, isDetail(factInvited, upgradeMember)), customers(facts, isDetail(factJoined, upgradeMember)),
-		count(facts, isDetail(factInvited, upgradeGroup)), customers(facts, isDetail(factJoined, upgradeGroup)),
-		customers(facts, is(factRejected)),
+		all, customersOf(facts, handled), countFacts(facts, ofKind(factWrote)), share(len(sessionsOf(facts, ofKind(factAnswered))), all), first,
+		asked, share(rated, asked), share(countFacts(facts, ofDetail(factRated, 0)), rated), share(countFacts(facts, ofDetail(factRated, 1)), rated),
+		share(countFacts(facts, ofDetail(factRated, 2)), rated), customersOf(facts, ofKind(factJoined)),
+		countFacts(facts, ofDetail(factInvited, upgradeMember)), customersOf(facts, ofDetail(factJoined, upgradeMember)),
+		countFacts(facts, ofDetail(factInvited, upgradeGroup)), customersOf(facts, ofDetail(factJoined, upgradeGroup)),
+		customersOf(facts, ofKind(factRejected)),
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-func sum(data []byte) string {
+func md5Of(data []byte) string {
 	s := md5.Sum(data)
 	return hex.EncodeToString(s[:])
 }
@@ -25,7 +25,7 @@ func TestUploadByURL(t *testing.T) {
 	r.must(r.ServeURL(RemoteFile{URL: "https://e.example/small", Data: []byte("12345")}))
 	r.must(r.ServeURL(RemoteFile{URL: "https://e.example/norange", Data: data, NoRange: true}))
 	start := func(change obj) answered {
-		m := obj{"scene": 1, "type": "video", "filename": "v.mp4", "url": "https://e.example/v.mp4", "md5": sum(data)}
+		m := obj{"scene": 1, "type": "video", "filename": "v.mp4", "url": "https://e.example/v.mp4", "md5": md5Of(data)}
 		for k, v := range change {
 			m[k] = v
 		}
@@ -40,11 +40,11 @@ func TestUploadByURL(t *testing.T) {
 		detail int
 	}{
 		{"there", nil, 0, 2, 0},
-		{"md5 in capitals", obj{"md5": strings.ToUpper(sum(data))}, 0, 2, 0},
+		{"md5 in capitals", obj{"md5": strings.ToUpper(md5Of(data))}, 0, 2, 0},
 		{"nothing there", obj{"url": "https://e.example/none"}, 0, 3, 830003},
 		{"no Range there", obj{"url": "https://e.example/norange"}, 0, 3, 830003},
-		{"5 bytes there", obj{"url": "https://e.example/small", "md5": sum([]byte("12345"))}, 0, 3, 40006},
-		{"another md5", obj{"md5": sum([]byte("x"))}, 0, 3, 830003},
+		{"5 bytes there", obj{"url": "https://e.example/small", "md5": md5Of([]byte("12345"))}, 0, 3, 40006},
+		{"another md5", obj{"md5": md5Of([]byte("x"))}, 0, 3, 830003},
 		{"no scheme", obj{"url": "e.example/v.mp4"}, 830001, 0, 0},
 		{"ftp", obj{"url": "ftp://e.example/v.mp4"}, 830001, 0, 0},
 		{"scene 2", obj{"scene": 2}, 40058, 0, 0},
@@ -85,7 +85,7 @@ func TestUploadByURL(t *testing.T) {
 	if r.FinishUpload(UploadEnd{JobID: job}) == nil || r.FinishUpload(UploadEnd{JobID: "none"}) == nil {
 		t.Error("a job ended twice, or one that is not there ended")
 	}
-	job = start(obj{"md5": sum([]byte("x"))}).str("jobid")
+	job = start(obj{"md5": md5Of([]byte("x"))}).str("jobid")
 	r.must(r.FinishUpload(UploadEnd{JobID: job}))
 	if got := result(job); answered(got["detail"].(map[string]any)).code() != 7 {
 		t.Errorf("another md5, by a switch: got %v, want 7", got)
@@ -116,7 +116,7 @@ func TestUploadFinishCallback(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	job := r.post("media/upload_by_url", obj{"scene": 1, "type": "video", "filename": "v.mp4", "url": "https://e.example/none", "md5": sum(nil)}).str("jobid")
+	job := r.post("media/upload_by_url", obj{"scene": 1, "type": "video", "filename": "v.mp4", "url": "https://e.example/none", "md5": md5Of(nil)}).str("jobid")
 	plain := <-got
 	for _, part := range []string{"<Event><![CDATA[upload_media_job_finish]]></Event>", "<JobId><![CDATA[" + job + "]]></JobId>", "<MsgType><![CDATA[event]]></MsgType>", "<FromUserName><![CDATA[sys]]></FromUserName>"} {
 		if job == "" || !strings.Contains(plain, part) {
