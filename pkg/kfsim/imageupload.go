@@ -9,7 +9,7 @@ import (
 
 const (
 	maxImageURL = 2 << 20 // bytes of uploadimg: path/90256
-	imageMonth       = 30 * 24 * time.Hour
+	imageMonth  = 30 * 24 * time.Hour
 )
 
 // uploadImage: https://developer.work.weixin.qq.com/document/path/90256
