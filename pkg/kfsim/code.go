@@ -49,15 +49,15 @@ func (s *Sim) newCode(v *conversation, kind codeKind) string {
 }
 
 // refusal is why the code cannot be used for msgType at now; code 0 means that it can.
-func (c *eventCode) refusal(msgType string, now time.Time, lateWelcome int) answer {
+func (c *eventCode) refusal(msgType string, now time.Time, p Personality) answer {
 	rule := c.kind.rule()
 	switch {
 	case c.used:
 		return refuse(41050, "the code has been used")
 	case !now.Before(c.expires):
 		return refuse(41050, "the code has expired")
-	case c.kind == codeWelcome && lateWelcome != 0 && c.v.wroteAt.After(c.made):
-		return refuse(lateWelcome, "the customer has written since")
+	case c.kind == codeWelcome && p.LateWelcomeCode != 0 && c.v.wroteAt.After(c.made):
+		return refuse(p.LateWelcomeCode, "the customer has written since")
 	case msgType == "msgmenu" && !rule.menu:
 		return refuse(40008, "with this code only text can be sent")
 	case !rule.anyState && c.v.stateAt(now) != rule.state:

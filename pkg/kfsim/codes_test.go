@@ -113,7 +113,7 @@ func breaches() map[int]breach {
 		41004: {rule: "no corpsecret", do: func(r *rig) answered { return r.gettoken(corpA, "") }},
 		41006: said("an image without media_id", "image", obj{}),
 		41009: called("an upgrade to nobody", "kf/customer/upgrade_service", obj{"open_kfid": kf, "external_userid": ann, "type": 1}),
-		41035: {"no external_userid", Personality{MissingCustomerCode: 41035}, func(r *rig) answered { return r.post("kf/service_state/get", obj{"open_kfid": kf}) }},
+		41035: {"no external_userid", Personality{MissingUserCode: 41035}, func(r *rig) answered { return r.post("kf/service_state/get", obj{"open_kfid": kf}) }},
 		41049: called("no code", "kf/send_msg_on_event", obj{"msgtype": "text", "text": obj{"content": "x"}}),
 		41050: called("an unknown code", "kf/send_msg_on_event", obj{"code": "none", "msgtype": "text", "text": obj{"content": "x"}}),
 		41051: {"a welcome after the customer wrote", Personality{LateWelcomeCode: 41051}, func(r *rig) answered {

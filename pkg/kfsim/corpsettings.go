@@ -155,8 +155,8 @@ func (s *Sim) UpdateAccount(openKfID string, change func(*Account) error) error 
 	return nil
 }
 
-// patching alters what the path names by the fields of the body, which is read before anything is locked.
-func patching[T any](update func(id string, change func(*T) error) error) http.HandlerFunc {
+// alter changes what the path names by the fields of the body, which is read before anything is locked.
+func alter[T any](update func(id string, change func(*T) error) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body := json.RawMessage("{}")
 		err := readBody(r, &body)
@@ -175,8 +175,8 @@ func patching[T any](update func(id string, change func(*T) error) error) http.H
 // settings are the control API's ways to what an administrator decides.
 func (s *Sim) settings() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"PATCH /corps/{id}":       patching(s.UpdateCorp),
-		"PATCH /accounts/{id}":    patching(s.UpdateAccount),
+		"PATCH /corps/{id}":       alter(s.UpdateCorp),
+		"PATCH /accounts/{id}":    alter(s.UpdateAccount),
 		"POST /upgrade/accept":    doing(s.AcceptUpgrade),
 		"POST /servicers/rating":  doing(s.Rate),
 		"POST /urls":              doing(s.ServeURL),

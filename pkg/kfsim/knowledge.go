@@ -202,7 +202,7 @@ func knowledgePage[T any](r *request, kind string, all []T, number func(T) int, 
 	scope, after := r.corp.CorpID+" "+kind, 0
 	if cursor != "" {
 		var known bool
-		if after, known = r.st.readCursor(scope, cursor, r.corp.knowledge.made); !known {
+		if after, known = r.st.readPosition(scope, cursor); !known {
 			return nil, "", 0, refuse(r.sim.p.UnknownCursorCode, "the cursor was not given out for this list")
 		}
 	}
@@ -211,7 +211,7 @@ func knowledgePage[T any](r *request, kind string, all []T, number func(T) int, 
 	if len(part) > 0 {
 		after = number(part[len(part)-1])
 	}
-	return part, r.st.cursor(scope, after, 0), oneIf(len(part) < len(all)), answer{}
+	return part, r.st.cursor(&itemLog{scope: scope}, after, 0), oneIf(len(part) < len(all)), answer{}
 }
 
 func (r *request) noteKnowledge(what string) {

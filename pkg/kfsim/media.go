@@ -68,7 +68,7 @@ func (r *request) uploadedFile() (name string, data []byte, a answer) {
 	for {
 		part, err := parts.NextRawPart()
 		if err != nil {
-			return "", nil, refuse(r.sim.p.WrongPartCode, "there is no part with name media and a filename")
+			return "", nil, refuse(r.sim.p.MediaFieldCode, "there is no part with name media and a filename")
 		}
 		name, isFile := fileName(part.Header)
 		if part.FormName() != "media" || !isFile {

@@ -48,8 +48,26 @@ type Personality struct {
 	LapsedCode            int  `json:"lapsed_code"`             // send_msg 48 h after the customer's last message; 95002
 	RecallTwiceCode       int  `json:"recall_twice_code"`       // recall of what is recalled already; 95028
 
-	MissingCustomerCode int `json:"missing_customer_code"` // touser or external_userid is missing; 40058, perhaps 41035
-	LateWelcomeCode     int `json:"late_welcome_code"`     // a welcome_code once the customer has written: 0 lets it pass; perhaps 41051
+	OptionalOpenKfID   bool          `json:"optional_open_kfid"`   // sync_msg without open_kfid pulls all accounts of the corp
+	PageCap            int           `json:"page_cap"`             // most items a page, whatever limit says; 1000
+	EmptyPageEvery     int           `json:"empty_page_every"`     // each nth pull of an account is empty with has_more=1; 1 means for ever
+	IdleCursor         string        `json:"idle_cursor"`          // same (default), fresh, empty
+	UnknownCursorCode  int           `json:"unknown_cursor_code"`  // 40058
+	EventsWithoutMsgID bool          `json:"events_without_msgid"` // events carry no msgid
+	SyncTokenTTL       time.Duration `json:"sync_token_ttl"`       // 10m
+	TokenlessPerMinute int           `json:"tokenless_per_minute"` // sync_msg without token, per account; 60
+
+	AccessTokenTTL    time.Duration `json:"access_token_ttl"`     // 2h
+	RepeatedGetToken  string        `json:"repeated_gettoken"`    // same (default), new, new_kills_old
+	RevokedCode       int           `json:"revoked_code"`         // errcode for a token that died early; 40014
+	CallsPerMinute    int           `json:"calls_per_minute"`     // one corp, one path; 10000
+	CallsPerHour      int           `json:"calls_per_hour"`       // one corp, one path; 150000
+	IPCallsPerMinute  int           `json:"ip_calls_per_minute"`  // one address, one path; 20000
+	IPCallsPerHour    int           `json:"ip_calls_per_hour"`    // one address, one path; 600000
+	BadSecretsPerHour int           `json:"bad_secrets_per_hour"` // failing gettoken calls of one address before an hour's ban; 2000
+
+	MissingUserCode int `json:"missing_user_code"` // touser or external_userid is missing; 40058, perhaps 41035
+	LateWelcomeCode int `json:"late_welcome_code"` // a welcome_code once the customer has written: 0 lets it pass; perhaps 41051
 
 	AccountLimit           int  `json:"account_limit"`            // of a corp; 5000, older pages say 10
 	UnverifiedAccountLimit int  `json:"unverified_account_limit"` // of a corp that is not verified; 10
@@ -75,7 +93,7 @@ type Personality struct {
 	FullGroupsDeletable    bool `json:"full_groups_deletable"`    // del_group takes a group's questions along
 	DefaultGroupRenamable  bool `json:"default_group_renamable"`  // mod_group of the default group
 
-	WrongPartCode      int  `json:"wrong_part_code"`       // an upload without a part named media; 44001, perhaps 41006
+	MediaFieldCode     int  `json:"media_field_code"`      // an upload without a part named media; 44001, perhaps 41006
 	MediaGetsPerMinute int  `json:"media_gets_per_minute"` // of one media_id, beyond it 45033; 100
 	ImagesPerDay       int  `json:"images_per_day"`        // uploadimg of one corp; 1000
 	ImagesPerMonth     int  `json:"images_per_month"`      // uploadimg of one corp in 30 days; 3000
@@ -87,24 +105,6 @@ type Personality struct {
 	AnyAppConverts   bool `json:"any_app_converts"`    // idconvert for every app, instead of third-party apps only
 	OATokensPerDay   int  `json:"oa_tokens_per_day"`   // token of one official account; 2000
 	OAForcedPerDay   int  `json:"oa_forced_per_day"`   // stable_token with force_refresh of one official account; 20
-
-	OptionalOpenKfID   bool          `json:"optional_open_kfid"`   // sync_msg without open_kfid pulls all accounts of the corp
-	PageCap            int           `json:"page_cap"`             // most items a page, whatever limit says; 1000
-	EmptyPageEvery     int           `json:"empty_page_every"`     // each nth pull of an account is empty with has_more=1; 1 means for ever
-	IdleCursor         string        `json:"idle_cursor"`          // same (default), fresh, empty
-	UnknownCursorCode  int           `json:"unknown_cursor_code"`  // 40058
-	EventsWithoutMsgID bool          `json:"events_without_msgid"` // events carry no msgid
-	SyncTokenTTL       time.Duration `json:"sync_token_ttl"`       // 10m
-	TokenlessPerMinute int           `json:"tokenless_per_minute"` // sync_msg without token, per account; 60
-
-	AccessTokenTTL    time.Duration `json:"access_token_ttl"`     // 2h
-	RepeatedGetToken  string        `json:"repeated_gettoken"`    // same (default), new, new_kills_old
-	RevokedCode       int           `json:"revoked_code"`         // errcode for a token that died early; 40014
-	CallsPerMinute    int           `json:"calls_per_minute"`     // one corp, one path; 10000
-	CallsPerHour      int           `json:"calls_per_hour"`       // one corp, one path; 150000
-	IPCallsPerMinute  int           `json:"ip_calls_per_minute"`  // one address, one path; 20000
-	IPCallsPerHour    int           `json:"ip_calls_per_hour"`    // one address, one path; 600000
-	BadSecretsPerHour int           `json:"bad_secrets_per_hour"` // failing gettoken calls of one address before an hour's ban; 2000
 
 	CallbackAttempts  int           `json:"callback_attempts"`  // in total; 3
 	CallbackTimeout   time.Duration `json:"callback_timeout"`   // real time for one attempt; 5s

@@ -6,7 +6,7 @@ func (p *Personality) callDefaults() {
 		field *int
 		def   int
 	}{
-		{&p.MissingCustomerCode, 40058},
+		{&p.MissingUserCode, 40058},
 		{&p.AccountLimit, 5000},
 		{&p.UnverifiedAccountLimit, 10},
 		{&p.ServicerLimit, 2000},
@@ -20,7 +20,7 @@ func (p *Personality) callDefaults() {
 		{&p.StatisticCode, 40058},
 		{&p.StatisticHour, 6},
 		{&p.KnowledgeCode, 40058},
-		{&p.WrongPartCode, 44001},
+		{&p.MediaFieldCode, 44001},
 		{&p.MediaGetsPerMinute, 100},
 		{&p.ImagesPerDay, 1000},
 		{&p.ImagesPerMonth, 3000},

@@ -74,7 +74,7 @@ func (r *request) sendMsg() answer {
 	}
 	r.entry.ExternalUserID = known(req.ToUser)
 	if req.ToUser == "" {
-		return refuse(r.sim.p.MissingCustomerCode, "touser is missing")
+		return refuse(r.sim.p.MissingUserCode, "touser is missing")
 	}
 	if a := checkMsgID(req.MsgID); a.code != 0 {
 		return a
@@ -144,7 +144,7 @@ func (r *request) sendMsgOnEvent() answer {
 	if repeat && r.sim.p.RepeatedMsgID != RepeatDeliver {
 		return r.answerRepeat(*req.MsgID)
 	}
-	if a := code.refusal(req.MsgType, r.now, r.sim.p.LateWelcomeCode); a.code != 0 {
+	if a := code.refusal(req.MsgType, r.now, r.sim.p); a.code != 0 {
 		return a
 	}
 	if a := r.lookUp(v, req.MsgType, body); a.code != 0 {

@@ -150,7 +150,7 @@ func (r *request) serviceStateGet() answer {
 		return a
 	}
 	if req.ExternalUserID == "" {
-		return refuse(r.sim.p.MissingCustomerCode, "external_userid is missing")
+		return refuse(r.sim.p.MissingUserCode, "external_userid is missing")
 	}
 	v, a := r.conversation(acc, req.ExternalUserID)
 	if a.code != 0 {
@@ -179,7 +179,7 @@ func (r *request) serviceStateTrans() answer {
 	case a.code != 0:
 		return a
 	case req.ExternalUserID == "":
-		return refuse(r.sim.p.MissingCustomerCode, "external_userid is missing")
+		return refuse(r.sim.p.MissingUserCode, "external_userid is missing")
 	case req.ServiceState == nil || *req.ServiceState < stateNew || *req.ServiceState > stateEnded:
 		return refuse(40058, "service_state is not between 0 and 4")
 	case *req.ServiceState == stateHuman && req.ServicerUserID == "":

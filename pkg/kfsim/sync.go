@@ -70,7 +70,7 @@ func (r *request) page(log *itemLog, cursor string, limit int) answer {
 	log.trimTo(r.now)
 	from, known := log.trim, true
 	if cursor != "" {
-		from, known = r.st.readCursor(log.scope, cursor, len(log.items))
+		from, known = r.st.readCursor(log, cursor)
 		from = max(from, log.trim)
 	}
 	if !known {
@@ -88,9 +88,9 @@ func (r *request) page(log *itemLog, cursor string, limit int) answer {
 	next := cursor
 	switch {
 	case to > from || cursor == "":
-		next = r.st.cursor(log.scope, to, 0)
+		next = r.st.cursor(log, to, 0)
 	case !more && p.IdleCursor == IdleFresh:
-		next = r.st.cursor(log.scope, to, uint32(log.pulls))
+		next = r.st.cursor(log, to, uint32(log.pulls))
 	case !more && p.IdleCursor == IdleEmpty:
 		next = ""
 	}
@@ -131,18 +131,24 @@ func pageJSON(items []*item, next string, more bool) []byte {
 
 const cursorMAC = 12 // bytes
 
-// cursor seals a position. It is opaque, bound to the list called scope and to the seed, and 32
-// characters long; salt makes another cursor of the same place.
-func (st *state) cursor(scope string, position int, salt uint32) string {
+// cursor seals a position. It is opaque, bound to the history and to the seed, and 32 characters
+// long; salt makes another cursor of the same place.
+func (st *state) cursor(log *itemLog, position int, salt uint32) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(position))
 	b = binary.BigEndian.AppendUint32(b, salt)
-	mac := st.ids.mac("cursor", scope, string(b))[:cursorMAC]
-	subtle.XORBytes(b, b, st.ids.mac("cursor mask", scope, string(mac)))
+	mac := st.ids.mac("cursor", log.scope, string(b))[:cursorMAC]
+	subtle.XORBytes(b, b, st.ids.mac("cursor mask", log.scope, string(mac)))
 	return base64.RawURLEncoding.EncodeToString(append(mac, b...))
 }
 
-// readCursor returns the position, size at most, that a cursor of the list called scope stands for.
-func (st *state) readCursor(scope, cursor string, size int) (position int, known bool) {
+// readCursor returns the position that a cursor of this history stands for.
+func (st *state) readCursor(log *itemLog, cursor string) (position int, known bool) {
+	position, known = st.readPosition(log.scope, cursor)
+	return position, known && position <= len(log.items)
+}
+
+// readPosition opens what cursor sealed for a list of this scope.
+func (st *state) readPosition(scope, cursor string) (position int, known bool) {
 	all, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(all) != cursorMAC+12 {
 		return 0, false
@@ -152,8 +158,7 @@ func (st *state) readCursor(scope, cursor string, size int) (position int, known
 	if !hmac.Equal(mac, st.ids.mac("cursor", scope, string(b))[:cursorMAC]) {
 		return 0, false
 	}
-	p := binary.BigEndian.Uint64(b)
-	return int(p), p <= uint64(size)
+	return int(binary.BigEndian.Uint64(b)), true
 }
 
 // ExpireSyncTokens makes all sync tokens of an account invalid now, and returns how many were valid.

@@ -83,7 +83,7 @@ func (r *request) decodeUpgrade() (req upgradeRequest, v *conversation, a answer
 		return req, nil, a
 	}
 	if req.ExternalUserID == "" {
-		return req, nil, refuse(r.sim.p.MissingCustomerCode, "external_userid is missing")
+		return req, nil, refuse(r.sim.p.MissingUserCode, "external_userid is missing")
 	}
 	if _, a = r.conversation(acc, req.ExternalUserID); a.code != 0 {
 		return req, nil, a

@@ -63,7 +63,7 @@ func TestUpgradeService(t *testing.T) {
 	}
 	r.setCorp(func(c *Corp) { c.Upgrade.Exclusive = true })
 	r.wantCode("exclusive service", r.post(path, up(nil)), 95015)
-	r.must(r.SetPersonality(Personality{NoUpgradeConfigCode: 95021, NoUpgradeCode: 40058, UpgradeRangeCode: 50002, MissingCustomerCode: 41035}))
+	r.must(r.SetPersonality(Personality{NoUpgradeConfigCode: 95021, NoUpgradeCode: 40058, UpgradeRangeCode: 50002, MissingUserCode: 41035}))
 	r.setCorp(func(c *Corp) { c.Upgrade.Exclusive = false })
 	r.refusals([]refusal{
 		{"cancel nothing, by a switch", cancel, up(obj{"external_userid": bob}), 40058},

@@ -203,7 +203,7 @@ func TestJSSDKVoice(t *testing.T) {
 }
 
 func TestOneMediaTooOften(t *testing.T) {
-	r := newRig(t, Config{Personality: Personality{MediaGetsPerMinute: 2, WrongPartCode: 41006}})
+	r := newRig(t, Config{Personality: Personality{MediaGetsPerMinute: 2, MediaFieldCode: 41006}})
 	a, b := r.image(), r.image()
 	get := func(id string) *httptest.ResponseRecorder {
 		return r.do("GET", "media/get", url.Values{"access_token": {r.token}, "media_id": {id}}, nil)
