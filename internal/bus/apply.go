@@ -36,13 +36,18 @@ func (b *Bus) Apply(ctx context.Context, t Topology) ([]string, error) {
 			return done, fmt.Errorf("bucket %s: %w", want.Bucket, err)
 		}
 	}
+	for _, want := range t.Objects() {
+		if _, err := b.JS.CreateOrUpdateObjectStore(ctx, want); err != nil {
+			return done, fmt.Errorf("object store %s: %w", want.Bucket, err)
+		}
+	}
 	for _, want := range t.Consumers() {
 		if _, err := b.JS.CreateOrUpdateConsumer(ctx, want.Stream, want.ConsumerConfig); err != nil {
 			return done, fmt.Errorf("consumer %s of %s: %w", want.Durable, want.Stream, err)
 		}
 	}
 	return append(done, fmt.Sprintf("%d streams, %d buckets and %d consumers are as wanted",
-		len(t.Streams()), len(t.Buckets()), len(t.Consumers()))), nil
+		len(t.Streams()), len(t.Buckets())+len(t.Objects()), len(t.Consumers()))), nil
 }
 
 func (b *Bus) applyStream(ctx context.Context, want jetstream.StreamConfig) (string, error) {
@@ -77,6 +82,13 @@ func (b *Bus) Check(ctx context.Context, t Topology) ([]string, error) {
 	}
 	for _, want := range t.Buckets() {
 		d, err := b.checkBucket(ctx, want)
+		if err != nil {
+			return nil, err
+		}
+		diffs = append(diffs, d...)
+	}
+	for _, want := range t.Objects() {
+		d, err := b.checkObjects(ctx, want)
 		if err != nil {
 			return nil, err
 		}
@@ -162,6 +174,21 @@ func (b *Bus) checkBucket(ctx context.Context, want jetstream.KeyValueConfig) ([
 	}
 	if want.TTL > 0 && have.MaxAge != 0 && have.MaxAge < want.TTL {
 		out = append(out, fmt.Sprintf("bucket %s: age is %v, want %v", want.Bucket, have.MaxAge, want.TTL))
+	}
+	return out, nil
+}
+
+func (b *Bus) checkObjects(ctx context.Context, want jetstream.ObjectStoreConfig) ([]string, error) {
+	s, err := b.JS.Stream(ctx, "OBJ_"+want.Bucket)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return []string{"object store " + want.Bucket + " is missing; run kfbus topology apply"}, nil
+	case err != nil:
+		return nil, fmt.Errorf("check object store %s: %w", want.Bucket, Classify(err))
+	}
+	var out []string
+	if have := s.CachedInfo().Config; have.Replicas < want.Replicas {
+		out = append(out, fmt.Sprintf("object store %s: replicas is %d, want %d", want.Bucket, have.Replicas, want.Replicas))
 	}
 	return out, nil
 }

@@ -141,6 +141,15 @@ func (t Topology) Buckets() []jetstream.KeyValueConfig {
 	return bs
 }
 
+// mediaAge is how long fetched files are kept: longer than the platform's three days.
+const mediaAge = 168 * time.Hour
+
+// Objects returns every object store.
+func (t Topology) Objects() []jetstream.ObjectStoreConfig {
+	return []jetstream.ObjectStoreConfig{{Bucket: events.BucketMedia, TTL: mediaAge, Storage: jetstream.FileStorage, Replicas: t.Replicas,
+		Description: "inbound media, one object a file"}}
+}
+
 // Consumer is a durable of a stream.
 type Consumer struct {
 	Stream string

@@ -126,6 +126,9 @@ func TokenKey(corp, credential string) string { return Token(corp) + "." + Token
 // turn it is to refresh a credential. It is one token longer than any [TokenKey].
 func TokenLeaderKey(corp, credential string) string { return TokenKey(corp, credential) + ".leader" }
 
+// MediaObject names an inbound file in [BucketMedia]. It is a hash, since whoever knows a media_id can fetch the file with it.
+func MediaObject(corp, mediaID string) string { return Token(corp) + "." + hashed(corp+"/"+mediaID) }
+
 // ThrottleKey is the key of a shared pause in [BucketThrottle].
 func ThrottleKey(corp, api string) string {
 	return Token(corp) + "." + Token(strings.ReplaceAll(api, "/", "_"))

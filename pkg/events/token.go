@@ -27,6 +27,10 @@ func Token(id string) string {
 	if id != Missing && isPlain(id) {
 		return id
 	}
+	return hashed(id)
+}
+
+func hashed(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return "=" + base64.RawURLEncoding.EncodeToString(sum[:])[:22]
 }

@@ -53,13 +53,16 @@ func checkFindsDrift(t *testing.T, env Env) {
 	if err := b.JS.DeleteConsumer(ctx, events.StreamCommand, "send-0"); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.JS.DeleteObjectStore(ctx, events.BucketMedia); err != nil {
+		t.Fatal(err)
+	}
 	diffs, err := b.Check(ctx, env.Topology())
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Join(diffs, "\n")
 	for _, want := range []string{"KF_MESSAGE: atomic publish is false, want true", "KF_MESSAGE: discard", "KF_MESSAGE: compression",
-		"KF_CALLBACK: messages per subject is 1, want 2", "send-0 of KF_COMMAND is missing"} {
+		"KF_CALLBACK: messages per subject is 1, want 2", "send-0 of KF_COMMAND is missing", "object store kf_media is missing"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing %q in:\n%s", want, got)
 		}
