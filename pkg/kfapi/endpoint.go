@@ -82,6 +82,13 @@ func (c *Client) Call(ctx context.Context, accessToken, path string, body json.R
 	return reply, err
 }
 
+// Check holds the JSON of a request to the documented limits, as Call does before it calls; empty is {}. Its error is a
+// *LimitError. Nothing is sent.
+func (e Endpoint) Check(body json.RawMessage) error {
+	_, err := e.check(body)
+	return err
+}
+
 // check holds the JSON of a request to the limits.
 func (e Endpoint) check(body json.RawMessage) (object, error) {
 	if len(bytes.TrimSpace(body)) == 0 {

@@ -59,7 +59,7 @@ func (s *Sender) answered(ctx context.Context, j *job, err error) {
 	case errors.Is(err, errFenced):
 		s.metrics.fenced.Inc()
 	case kfapi.RateLimited(err):
-		s.limits.shut(ctx, j.api)
+		s.limits.Shut(ctx, j.api)
 	case err == nil, refused && !kfapi.TokenRejected(err) && !kfapi.Busy(err):
 		s.probes.platform.OK()
 	case !errors.Is(err, context.Canceled) || errors.Is(err, tokens.ErrNone):

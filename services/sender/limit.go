@@ -37,11 +37,16 @@ type limit struct {
 	mu    sync.Mutex
 	until time.Time // shut until then; our clock
 	own   time.Time // when we shut it ourselves
+	asked time.Time // when the others' word was last read
 }
 
-func newLimits(b *bus.Bus, corp string, cfg Config, log zerolog.Logger, now func() time.Time) *limits {
+// newLimits makes the limits of the commands' APIs and of more, named as in [events.BucketThrottle].
+func newLimits(b *bus.Bus, corp string, cfg Config, log zerolog.Logger, now func() time.Time, more ...string) *limits {
 	l := &limits{bus: b, corp: corp, log: log, now: now, apis: map[string]*limit{}, block: blockLength}
-	for _, api := range apis() {
+	for _, api := range append(apis(), more...) {
+		if l.apis[api] != nil {
+			continue // service_state/trans is a command's and a request's
+		}
 		burst := max(1, cfg.CallsPerMinute/20)
 		l.apis[api] = &limit{
 			minute: bucket(cfg.CallsPerMinute, burst, time.Minute),
@@ -61,21 +66,45 @@ func bucket(most, burst int, d time.Duration) *rate.Limiter {
 // for: after it the request may be made.
 func (l *limits) take(j *job, now time.Time, patience time.Duration) time.Duration {
 	a := l.apis[j.api]
-	if pause := a.paused(now); pause > 0 {
-		return pause
-	}
 	if j.paid {
-		return 0
+		return max(a.paused(now), 0)
+	}
+	var pause time.Duration
+	pause, j.paid = a.reserve(now, patience)
+	return pause
+}
+
+// Take says how long a request to an API must wait. If that is no longer than patience it is paid for, unless the API is
+// paused: then ask again after it. The API is one that the limits were made for. Other replicas' word is read first, if it
+// was not a moment ago: of APIs that nobody calls it is never read.
+func (l *limits) Take(ctx context.Context, api string, patience time.Duration) (wait time.Duration, paid bool) {
+	a := l.apis[api]
+	if a.stale(l.now()) {
+		if err := l.ask(ctx, api); err != nil {
+			l.log.Debug().Err(err).Str("api", api).Msg("not known whether another replica was told to pause")
+		}
+	}
+	return a.reserve(l.now(), patience)
+}
+
+func (a *limit) reserve(now time.Time, patience time.Duration) (wait time.Duration, paid bool) {
+	if pause := a.paused(now); pause > 0 {
+		return pause, false
 	}
 	m, h := a.minute.ReserveN(now, 1), a.hour.ReserveN(now, 1)
-	pause := max(m.DelayFrom(now), h.DelayFrom(now))
-	if pause > patience {
+	wait = max(m.DelayFrom(now), h.DelayFrom(now))
+	if wait > patience {
 		m.CancelAt(now)
 		h.CancelAt(now)
-		return pause
+		return wait, false
 	}
-	j.paid = true
-	return pause
+	return wait, true
+}
+
+func (a *limit) stale(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return now.Sub(a.asked).Abs() >= limitsEvery
 }
 
 func (a *limit) paused(now time.Time) time.Duration {
@@ -84,8 +113,8 @@ func (a *limit) paused(now time.Time) time.Duration {
 	return a.until.Sub(now)
 }
 
-// shut stops an API for all replicas: the platform said 45009.
-func (l *limits) shut(ctx context.Context, api string) {
+// Shut stops an API for all replicas: the platform said 45009.
+func (l *limits) Shut(ctx context.Context, api string) {
 	a, now := l.apis[api], l.now()
 	until := now.Add(l.block).UTC()
 	a.mu.Lock()
@@ -105,21 +134,29 @@ func (l *limits) shut(ctx context.Context, api string) {
 	}
 }
 
-// look reads what other replicas said of each API. The key's presence decides, not a clock: the broker removes it.
+// look reads what other replicas said of the commands' APIs.
 func (l *limits) look(ctx context.Context) error {
 	for _, api := range apis() {
-		e, err := l.bus.Read(ctx, events.BucketThrottle, events.ThrottleKey(l.corp, api))
-		if err != nil {
+		if err := l.ask(ctx, api); err != nil {
 			return err
 		}
-		l.apis[api].heard(e, l.now(), l.block)
 	}
 	return nil
+}
+
+// ask reads what other replicas said of an API. The key's presence decides, not a clock: the broker removes it.
+func (l *limits) ask(ctx context.Context, api string) error {
+	e, err := l.bus.Read(ctx, events.BucketThrottle, events.ThrottleKey(l.corp, api))
+	if err == nil {
+		l.apis[api].heard(e, l.now(), l.block)
+	}
+	return err
 }
 
 func (a *limit) heard(e bus.Entry, now time.Time, block time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.asked = now
 	if e.Value == nil {
 		if now.Sub(a.own) > block { // our own word counts even if it could not be stored
 			a.until = time.Time{}

@@ -63,13 +63,14 @@ func (l Ledger) SessionChanged(change int, sendTime time.Time, seq uint64) (Ledg
 	return l, l.Generation != before.Generation || l.SessionAt != before.SessionAt || l.SessionSeq != before.SessionSeq
 }
 
-// transferred notes our own transition, which no event will tell.
-func (l Ledger) transferred(c Command, now Now) Ledger {
+// Moved notes a transition that the platform accepted from us, which no event will tell: to whom is of state 3. A move into
+// the pool or to a human raises the generation.
+func (l Ledger) Moved(state int, servicer string, now Now) Ledger {
 	at := now.Platform.Truncate(time.Second) // as events count
 	if At(at) >= l.SessionAt {
-		l.Session, l.SessionAt, l.Servicer = c.State, At(at), c.Servicer
+		l.Session, l.SessionAt, l.Servicer = state, At(at), servicer
 	}
-	if c.State == sessionPool || c.State == sessionHuman {
+	if state == sessionPool || state == sessionHuman {
 		l.Generation = max(l.Generation+1, uint64(max(0, at.Unix())))
 	}
 	return l

@@ -125,7 +125,7 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 			l = l.with(target)
 		}
 	case Transfer:
-		l = l.transferred(c, now)
+		l = l.Moved(c.State, c.Servicer, now)
 	}
 	return l.with(rec).prune(now), l.result(rec, c.TargetMsgID(), true)
 }
