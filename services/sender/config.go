@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kfbus/kfbus/services/sender/api"
 	"github.com/kfbus/kfbus/services/sender/window"
 )
 
@@ -19,6 +20,7 @@ type Config struct {
 	CallsPerHour    int           `split_words:"true" default:"145000" desc:"the same in any hour; WeChat takes 150000"`
 	MsgidIdempotent bool          `split_words:"true" default:"true" desc:"WeChat refuses a msgid it has seen, as it documents; false: never repeat a request in doubt"`
 	DupMsgidCodes   []int         `split_words:"true" default:"40058" desc:"errcodes by which WeChat refuses a msgid it has seen"`
+	API             api.Config    // requests for other calls: KF_SENDER_API_…
 	WelcomeText     string        `split_words:"true" desc:"text with which the sender itself welcomes a customer who enters; empty: the teams do, or nobody"`
 }
 
@@ -55,6 +57,9 @@ func (c Config) Validate() error {
 	}
 	if len(c.WelcomeText) > maxWelcome {
 		fail("KF_SENDER_WELCOME_TEXT has %d bytes and may have %d", len(c.WelcomeText), maxWelcome)
+	}
+	if err := c.API.Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if err := c.rules().Validate(); err != nil {
 		fail("KF_SENDER_TRIES, KF_SENDER_POST_TIMEOUT: %w", err)

@@ -3,7 +3,8 @@
 // Commands come from KF_COMMAND, in lanes: one conversation, one command at a time. Each is decided by the pure rules of
 // package window on the conversation's ledger, one key in kf_ledger that every replica changes by compare-and-set only, and
 // is reserved there before a request leaves. Customers' messages and events come from KF_MESSAGE and change the same ledger.
-// Outcomes go to KF_OUTCOME, exactly one terminal one a command.
+// Outcomes go to KF_OUTCOME, exactly one terminal one a command. Beside them it answers requests for the platform's other
+// calls: package api.
 //
 // Any number of senders may run at once. Nothing is kept in memory that matters: whoever takes up a command finds in the
 // ledger how far it came, and repeats a request in doubt under the same msgid, which the platform takes once.
@@ -23,6 +24,7 @@ import (
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
+	"github.com/kfbus/kfbus/services/sender/api"
 	"github.com/kfbus/kfbus/services/sender/window"
 )
 
@@ -53,6 +55,7 @@ type Sender struct {
 	tokens  credential
 	limits  *limits
 	outlet  *outlet
+	answers *api.Service // of requests
 	metrics *metrics
 	probes  probes
 
@@ -87,12 +90,18 @@ func New(cfg Config, d Deps) (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
-	return &Sender{
+	s := &Sender{
 		cfg: cfg, rules: cfg.rules(), corp: d.Corp, log: d.Log, now: d.Now, bus: d.Bus, api: d.API, tokens: d.Tokens, metrics: m,
-		limits: newLimits(d.Bus, d.Corp, cfg, d.Log, d.Now),
+		limits: newLimits(d.Bus, d.Corp, cfg, d.Log, d.Now, api.APIs()...),
 		outlet: &outlet{bus: d.Bus, probe: d.Health.Check("outcomes"), now: d.Now},
 		probes: probes{topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh), platform: d.Health.Check("platform")},
-	}, nil
+	}
+	s.answers, err = api.New(cfg.API, api.Deps{Log: d.Log, Metrics: d.Metrics, Corp: d.Corp, Bus: d.Bus, API: d.API, Tokens: d.Tokens,
+		Limits: s.limits, Moved: s.moved})
+	if err != nil {
+		return nil, fmt.Errorf("sender: %w", err)
+	}
+	return s, nil
 }
 
 // Run carries commands until ctx ends, and then finishes those in hand. It waits for the streams, however long they take to
@@ -116,6 +125,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		lanes.Confirm = true
 		s.keep(ctx, g, "commands", func(ctx context.Context) error { return s.bus.ConsumeCommands(ctx, lanes, s.command) })
 		s.keep(ctx, g, "replies", func(ctx context.Context) error { return s.bus.ConsumeReplies(ctx, lanes, s.command) })
+		s.keep(ctx, g, "requests", s.answers.Run)
 		for range s.cfg.DueWorkers {
 			s.keep(ctx, g, "due", func(ctx context.Context) error {
 				return s.bus.ConsumeDurable(ctx, events.StreamTimer, bus.DurableDueSender, o, s.due)

@@ -29,6 +29,7 @@ import (
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
 	"github.com/kfbus/kfbus/pkg/kfsim"
+	"github.com/kfbus/kfbus/services/sender/api"
 	"github.com/kfbus/kfbus/services/sender/window"
 )
 
@@ -218,7 +219,8 @@ type replica struct {
 
 func testConfig() Config {
 	return Config{PostTimeout: 4 * time.Second, Tries: 4, LaneWait: 5 * time.Second, DueWorkers: 2, InboxWorkers: 2,
-		CallsPerMinute: 9500, CallsPerHour: 145000, MsgidIdempotent: true, DupMsgidCodes: []int{40058}}
+		CallsPerMinute: 9500, CallsPerHour: 145000, MsgidIdempotent: true, DupMsgidCodes: []int{40058},
+		API: api.Config{Timeout: 10 * time.Second, MediaTimeout: 30 * time.Second, InHand: 32, MediaInHand: 8}}
 }
 
 // make wires a sender that does not run yet.

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/pkg/kfapi"
+)
+
+// uploadRequest brings a file, or says where it is.
+type uploadRequest struct {
+	Type        string `json:"type"` // image, voice, video, file
+	Filename    string `json:"filename"`
+	ContentType string `json:"content_type,omitempty"` // from the name when empty
+	Object      string `json:"object,omitempty"`       // its name in the object store: this, or data
+	Bucket      string `json:"bucket,omitempty"`       // of the object; kf_media when empty
+	Data        []byte `json:"data,omitempty"`         // the file itself, where a message holds it
+}
+
+// Validate checks the form; sizes and types are checked with the file in hand.
+func (r *uploadRequest) Validate() error {
+	return firstOf(
+		mustNot(r.Type == "", "type", "is missing: image, voice, video or file"),
+		mustNot(r.Filename == "", "filename", "is missing"),
+		mustNot((r.Object == "") == (len(r.Data) == 0), "object", "and data: give one of them"),
+		mustNot(r.Bucket != "" && r.Object == "", "bucket", "is of no use without object"),
+		mustNot(!events.IsToken(r.bucket()) || strings.HasPrefix(r.bucket(), "="), "bucket", "is no name of an object store"),
+	)
+}
+
+func (r *uploadRequest) bucket() string {
+	if r.Bucket == "" {
+		return events.BucketMedia
+	}
+	return r.Bucket
+}
+
+// mediaUpload uploads a file. The reply has the platform's fields.
+func (s *Service) mediaUpload(ctx context.Context, e *endpoint, body []byte) ([]byte, error) {
+	var r uploadRequest
+	if err := strict(body, &r); err != nil {
+		return nil, err
+	}
+	var got kfapi.MediaUploadResponse
+	err := s.upload(ctx, e, r, func(ctx context.Context, accessToken string, file io.Reader, size int64) (err error) {
+		got, err = s.API.MediaUpload(ctx, accessToken, r.Type, r.Filename, r.ContentType, file, size)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Errcode   int    `json:"errcode"`
+		Errmsg    string `json:"errmsg"`
+		Type      string `json:"type"`
+		MediaID   string `json:"media_id"`
+		CreatedAt string `json:"created_at"` // the platform's form
+	}{Type: got.Type, MediaID: got.MediaID, CreatedAt: strconv.FormatInt(int64(got.CreatedAt), 10)})
+}
+
+// upload makes a call with the file of r, from its start each time.
+func (s *Service) upload(ctx context.Context, e *endpoint, r uploadRequest,
+	do func(ctx context.Context, accessToken string, file io.Reader, size int64) error) error {
+	return s.ask(ctx, e, func(ctx context.Context, accessToken string) error {
+		if r.Object == "" {
+			return do(ctx, accessToken, bytes.NewReader(r.Data), int64(len(r.Data)))
+		}
+		store, err := s.Bus.JS.ObjectStore(ctx, r.bucket())
+		if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrInvalidStoreName) {
+			return noObject{}
+		}
+		if err != nil {
+			return &storeError{"open the bucket", err, sentNo}
+		}
+		file, err := store.Get(ctx, r.Object) // its end is an error if the file is not what was stored
+		if errors.Is(err, jetstream.ErrObjectNotFound) {
+			return noObject{}
+		}
+		if err != nil {
+			return &storeError{"read the object", err, sentNo}
+		}
+		defer file.Close()
+		info, err := file.Info()
+		if err != nil {
+			return &storeError{"read the object", err, sentNo}
+		}
+		return do(ctx, accessToken, file, int64(info.Size))
+	})
+}
