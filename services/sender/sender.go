@@ -97,7 +97,7 @@ func New(cfg Config, d Deps) (*Sender, error) {
 		probes: probes{topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh), platform: d.Health.Check("platform")},
 	}
 	s.answers, err = api.New(cfg.API, api.Deps{Log: d.Log, Metrics: d.Metrics, Corp: d.Corp, Bus: d.Bus, API: d.API, Tokens: d.Tokens,
-		Limits: s.limits, Moved: s.moved})
+		Limits: s.limits, Probe: d.Health.Check("requests"), Moved: s.moved})
 	if err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/pkg/kfapi"
 )
 
@@ -87,6 +88,7 @@ type Deps struct {
 	API     *kfapi.Client // the platform
 	Tokens  Credential
 	Limits  Limits
+	Probe   *service.Probe // whether requests are taken
 	// Moved is told of each transition that the platform accepted: no event will tell.
 	Moved func(ctx context.Context, r kfapi.ServiceStateTransRequest)
 }
@@ -126,14 +128,17 @@ func (s *Service) Run(ctx context.Context) error {
 	closed := make(chan struct{})
 	stop, err := s.serve(handle, sync.OnceFunc(func() { close(closed) }))
 	if err != nil {
+		s.Probe.Fail(err.Error())
 		return err
 	}
+	s.Probe.OK()
 	s.Log.Info().Int("calls", len(s.endpoints)).Msg("answering requests")
 	select {
 	case <-ctx.Done():
 	case <-closed:
 		err = errors.New("answer requests: the connection was closed")
 	}
+	s.Probe.Fail("no requests are taken any more")
 	stop()
 	late := time.AfterFunc(drain, abandon)
 	defer late.Stop()

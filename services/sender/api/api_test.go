@@ -85,9 +85,9 @@ func TestRefusedHereWithoutACall(t *testing.T) {
 			t.Errorf("%s: the refusal repeats the request: %s", name, m.Data)
 		}
 	}
-	for _, path := range Paths() {
-		if n := r.sim.Calls(path); n > 0 {
-			t.Errorf("%s was called %d times", path, n)
+	for _, e := range Calls() {
+		if n := r.sim.Calls(e.Path); n > 0 {
+			t.Errorf("%s was called %d times", e.Path, n)
 		}
 	}
 	if len(p.limits.took) > 0 {
@@ -286,7 +286,8 @@ func TestInfoListsEveryCall(t *testing.T) {
 	for _, e := range info.Endpoints {
 		found[e.Subject] = e
 	}
-	for _, path := range Paths() {
+	for _, call := range Calls() {
+		path := call.Path
 		e, ok := found[events.APISubject(corp, short(path))]
 		var schema struct {
 			Type       string         `json:"type"`
@@ -315,6 +316,9 @@ func TestRunEndsWhenTheConnectionIsClosed(t *testing.T) {
 	p.Bus.NC.Close()
 	if err := <-ended; err == nil {
 		t.Error("got nil, want an error: somebody must start it again")
+	}
+	if p.health.Ready() {
+		t.Error("ready without taking requests")
 	}
 	if err := p.Run(testkit.Context(t)); err == nil {
 		t.Error("on a closed connection: got nil, want an error at once")

@@ -60,20 +60,30 @@ func commandInstead(path, verb string) string {
 	return fmt.Sprintf("%s is a command: publish it on kf.command.<team>.<corp>.<open_kfid>.%s.<external_userid> and read its outcome", path, verb)
 }
 
-// Paths are the calls that are served, by path: "kf/account/list".
-func Paths() []string {
-	var out []string
+// Elsewhere says how a call is made that is not served, "send_msg"; ok is false for all others.
+func Elsewhere(api string) (why string, ok bool) {
+	for path, why := range refused() {
+		if short(path) == api {
+			return why, true
+		}
+	}
+	return "", false
+}
+
+// Calls are the calls that are served, by path: "kf/account/list".
+func Calls() []kfapi.Endpoint {
+	var out []kfapi.Endpoint
 	for _, e := range (&Service{}).calls() {
-		out = append(out, e.Path)
+		out = append(out, e.Endpoint)
 	}
 	return out
 }
 
-// APIs are the names of the served calls for rate limits.
+// APIs are the names of the served calls for rate limits: "account/list".
 func APIs() []string {
-	out := Paths()
-	for i := range out {
-		out[i] = short(out[i])
+	var out []string
+	for _, e := range Calls() {
+		out = append(out, short(e.Path))
 	}
 	return out
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/localnats"
+	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
@@ -154,6 +155,7 @@ func (r *rig) newToken() string {
 type replica struct {
 	*Service
 	limits *limits
+	health *service.Health
 	moved  []kfapi.ServiceStateTransRequest
 	client *kfapi.Client
 	reg    *prometheus.Registry
@@ -167,12 +169,12 @@ func (r *rig) start(change ...func(*Config)) *replica {
 	for _, f := range change {
 		f(&cfg)
 	}
-	p := &replica{limits: &limits{}, reg: prometheus.NewRegistry(), done: make(chan struct{})}
+	p := &replica{limits: &limits{}, health: service.NewHealth(time.Now), reg: prometheus.NewRegistry(), done: make(chan struct{})}
 	var err error
 	p.client, err = kfapi.New(kfapi.Config{BaseURL: r.http.URL})
 	r.must(err)
 	p.Service, err = New(cfg, Deps{Log: zerolog.New(r.logs), Metrics: p.reg, Corp: corp, Bus: testkit.Connect(r, r.srv, "sender"),
-		API: p.client, Tokens: r.creds, Limits: p.limits,
+		API: p.client, Tokens: r.creds, Limits: p.limits, Probe: p.health.Check("requests"),
 		Moved: func(_ context.Context, q kfapi.ServiceStateTransRequest) { p.moved = append(p.moved, q) }})
 	r.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -184,13 +186,8 @@ func (r *rig) start(change ...func(*Config)) *replica {
 		}
 	}()
 	r.Cleanup(func() { cancel(); <-p.done })
-	testkit.Eventually(r, "the service to be found", func() bool { return p.up() })
+	testkit.Eventually(r, "the service to be ready", p.health.Ready)
 	return p
-}
-
-// up reports whether the replica has subscribed to everything; $SRV has 9 subjects.
-func (p *replica) up() bool {
-	return p.Bus.NC.NumSubscriptions() >= len(p.endpoints)+len(refused())+9 && p.Bus.NC.Flush() == nil
 }
 
 // ask makes a request, with pairs of headers.
