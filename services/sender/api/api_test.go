@@ -157,7 +157,7 @@ func TestARefusedTokenIsReplacedOnce(t *testing.T) {
 // A caller that waits too short learns that the platform may have acted.
 func TestNoAnswer(t *testing.T) {
 	r := newRig(t)
-	r.start()
+	p := r.start()
 	for _, c := range []struct {
 		name, kind, code, category, sent string
 	}{
@@ -177,6 +177,7 @@ func TestNoAnswer(t *testing.T) {
 		r.sim.RemoveFault(id)
 	}
 	r.http.Close()
+	p.client.CloseIdleConnections() // one that looks alive would be written to
 	r.refusedAs(r.ask("account/list", `{}`), "503", "network", "no")
 }
 

@@ -71,8 +71,18 @@ type getReply struct {
 // headerFilename keeps the name beside the object.
 const headerFilename = "Kf-Filename"
 
-// mediaGet fetches a file into the object store, unless it is there.
-func (s *Service) mediaGet(ctx context.Context, e *endpoint, body []byte) ([]byte, error) {
+// opener begins a download, as MediaGet does.
+type opener func(ctx context.Context, accessToken, mediaID string, rng kfapi.Range) (*kfapi.Media, error)
+
+// download serves a call that fetches a file into the object store, unless it is there. variant tells apart what two calls
+// make of one id.
+func (s *Service) download(open opener, variant string) server {
+	return func(ctx context.Context, e *endpoint, body []byte) ([]byte, error) {
+		return s.mediaGet(ctx, e, open, variant, body)
+	}
+}
+
+func (s *Service) mediaGet(ctx context.Context, e *endpoint, open opener, variant string, body []byte) ([]byte, error) {
 	var r getRequest
 	if err := strict(body, &r); err != nil {
 		return nil, err
@@ -81,13 +91,19 @@ func (s *Service) mediaGet(ctx context.Context, e *endpoint, body []byte) ([]byt
 	if err != nil {
 		return nil, &storeError{"open " + events.BucketMedia, err, sentNo}
 	}
-	name := events.MediaObject(s.Corp, r.MediaID)
+	name := events.MediaObject(s.Corp, r.MediaID) + variant
 	if r.Range != "" {
 		name += "." + strings.TrimPrefix(r.Range, "bytes=")
 	}
 	info, err := store.GetInfo(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		info, err = s.fetch(ctx, e, r, store, name)
+		info, err = s.fetch(ctx, r, store, name, func(rng kfapi.Range) (m *kfapi.Media, err error) {
+			err = s.ask(ctx, e, func(ctx context.Context, accessToken string) error {
+				m, err = open(ctx, accessToken, r.MediaID, rng)
+				return err
+			})
+			return m, err
+		})
 	} else if err != nil {
 		err = &storeError{"look into " + events.BucketMedia, err, sentNo}
 	}
@@ -107,17 +123,11 @@ func digest(info *jetstream.ObjectInfo) string {
 }
 
 // fetch downloads the file, or the part of it, and stores it.
-func (s *Service) fetch(ctx context.Context, e *endpoint, r getRequest, store jetstream.ObjectStore, name string) (*jetstream.ObjectInfo, error) {
+func (s *Service) fetch(ctx context.Context, r getRequest, store jetstream.ObjectStore, name string,
+	open func(kfapi.Range) (*kfapi.Media, error)) (*jetstream.ObjectInfo, error) {
 	part, err := r.part()
 	if err != nil {
 		return nil, err
-	}
-	open := func(rng kfapi.Range) (m *kfapi.Media, err error) {
-		err = s.ask(ctx, e, func(ctx context.Context, accessToken string) error {
-			m, err = s.API.MediaGet(ctx, accessToken, r.MediaID, rng)
-			return err
-		})
-		return m, err
 	}
 	m, err := open(part)
 	if code, _ := kfapi.Code(err); code == tooBig && r.Range == "" {
@@ -127,7 +137,7 @@ func (s *Service) fetch(ctx context.Context, e *endpoint, r getRequest, store je
 		return nil, err
 	}
 	defer m.Body.Close()
-	d := &download{r: m.Body}
+	d := &source{r: m.Body}
 	info, err := store.Put(ctx, jetstream.ObjectMeta{Name: name, Headers: nats.Header{
 		"Content-Type": {plainType(m.ContentType)}, headerFilename: {plainName(m.Filename)}}}, whole{d})
 	switch {
@@ -139,14 +149,14 @@ func (s *Service) fetch(ctx context.Context, e *endpoint, r getRequest, store je
 	return info, nil
 }
 
-// download keeps what went wrong on the platform's side, and ends where a file is larger than any should be.
-type download struct {
+// source keeps what went wrong on the platform's side, and ends where a file is larger than any should be.
+type source struct {
 	r      io.Reader
 	n      int
 	failed error
 }
 
-func (d *download) Read(p []byte) (int, error) {
+func (d *source) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
 	if d.n += n; d.n > maxObject {
 		err = &tooLarge{"reply", d.n, maxObject}

@@ -25,10 +25,13 @@ type endpoint struct {
 	kfapi.Endpoint
 	media   bool // carries a file
 	timeout time.Duration
-	serve   func(ctx context.Context, e *endpoint, body []byte) ([]byte, error)
+	serve   server
 
 	requests, errors atomic.Uint64
 }
+
+// server makes a call of a request's body, and returns the reply's.
+type server func(ctx context.Context, e *endpoint, body []byte) ([]byte, error)
 
 // api is its name in metrics, logs and kf_throttle: "account/list".
 func (e *endpoint) api() string { return short(e.Path) }

@@ -15,7 +15,7 @@ func (s *Service) files() []*endpoint {
 	list := []*endpoint{
 		{Endpoint: kfapi.Endpoint{Path: "media/get", Method: "GET", Page: 90254, Repeatable: true, Style: kfapi.StyleDownload,
 			Summary: "fetch a file into the object store " + events.BucketMedia,
-			Request: func() kfapi.Request { return new(getRequest) }, Reply: func() any { return new(getReply) }}, serve: s.mediaGet},
+			Request: func() kfapi.Request { return new(getRequest) }, Reply: func() any { return new(getReply) }}, serve: s.download(s.API.MediaGet, "")},
 		{Endpoint: kfapi.Endpoint{Path: "media/upload", Method: "POST", Page: 90253, Repeatable: true, Style: kfapi.StyleUpload,
 			Summary: "upload a file, from an object store or in the request",
 			Request: func() kfapi.Request { return new(uploadRequest) }, Reply: func() any { return new(kfapi.MediaUploadResponse) }}, serve: s.mediaUpload},

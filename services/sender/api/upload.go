@@ -15,9 +15,8 @@ import (
 	"github.com/kfbus/kfbus/pkg/kfapi"
 )
 
-// uploadRequest brings a file, or says where it is.
-type uploadRequest struct {
-	Type        string `json:"type"` // image, voice, video, file
+// fileRequest brings a file, or says where it is.
+type fileRequest struct {
 	Filename    string `json:"filename"`
 	ContentType string `json:"content_type,omitempty"` // from the name when empty
 	Object      string `json:"object,omitempty"`       // its name in the object store: this, or data
@@ -26,9 +25,8 @@ type uploadRequest struct {
 }
 
 // Validate checks the form; sizes and types are checked with the file in hand.
-func (r *uploadRequest) Validate() error {
+func (r *fileRequest) Validate() error {
 	return firstOf(
-		mustNot(r.Type == "", "type", "is missing: image, voice, video or file"),
 		mustNot(r.Filename == "", "filename", "is missing"),
 		mustNot((r.Object == "") == (len(r.Data) == 0), "object", "and data: give one of them"),
 		mustNot(r.Bucket != "" && r.Object == "", "bucket", "is of no use without object"),
@@ -36,11 +34,22 @@ func (r *uploadRequest) Validate() error {
 	)
 }
 
-func (r *uploadRequest) bucket() string {
+func (r *fileRequest) bucket() string {
 	if r.Bucket == "" {
 		return events.BucketMedia
 	}
 	return r.Bucket
+}
+
+// uploadRequest is a file for messages.
+type uploadRequest struct {
+	Type string `json:"type"` // image, voice, video, file
+	fileRequest
+}
+
+// Validate checks the form.
+func (r *uploadRequest) Validate() error {
+	return firstOf(mustNot(r.Type == "", "type", "is missing: image, voice, video or file"), r.fileRequest.Validate())
 }
 
 // mediaUpload uploads a file. The reply has the platform's fields.
@@ -50,7 +59,7 @@ func (s *Service) mediaUpload(ctx context.Context, e *endpoint, body []byte) ([]
 		return nil, err
 	}
 	var got kfapi.MediaUploadResponse
-	err := s.upload(ctx, e, r, func(ctx context.Context, accessToken string, file io.Reader, size int64) (err error) {
+	err := s.upload(ctx, e, r.fileRequest, func(ctx context.Context, accessToken string, file io.Reader, size int64) (err error) {
 		got, err = s.API.MediaUpload(ctx, accessToken, r.Type, r.Filename, r.ContentType, file, size)
 		return err
 	})
@@ -67,7 +76,7 @@ func (s *Service) mediaUpload(ctx context.Context, e *endpoint, body []byte) ([]
 }
 
 // upload makes a call with the file of r, from its start each time.
-func (s *Service) upload(ctx context.Context, e *endpoint, r uploadRequest,
+func (s *Service) upload(ctx context.Context, e *endpoint, r fileRequest,
 	do func(ctx context.Context, accessToken string, file io.Reader, size int64) error) error {
 	return s.ask(ctx, e, func(ctx context.Context, accessToken string) error {
 		if r.Object == "" {
