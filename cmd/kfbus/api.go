@@ -30,7 +30,7 @@ type requesting struct {
 }
 
 func (f *requesting) flags(c *cobra.Command) {
-	f.connection.flag(c)
+	f.flag(c)
 	c.Flags().StringVar(&f.corp, "corp", os.Getenv("KF_CORP_ID"), "corp id (default: KF_CORP_ID, else that of the sender that answers)")
 	c.Flags().DurationVar(&f.timeout, "timeout", 0, "wait so long for the answer (default: 15s, with a file 2m)")
 }

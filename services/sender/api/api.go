@@ -95,8 +95,8 @@ type Deps struct {
 
 // Service is one replica. Make it with [New].
 type Service struct {
-	cfg       Config
-	Deps      // not embedded for its methods: it has none
+	cfg Config
+	Deps
 	endpoints []*endpoint
 	metrics   *metrics
 }
@@ -117,11 +117,11 @@ func New(cfg Config, d Deps) (*Service, error) {
 func (s *Service) Run(ctx context.Context) error {
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx: a request in hand is finished
 	defer abandon()
-	json, media := make(places, s.cfg.InHand), make(places, s.cfg.MediaInHand)
+	quick, files := make(places, s.cfg.InHand), make(places, s.cfg.MediaInHand)
 	handle := func(e *endpoint) func(request) {
-		room := json
+		room := quick
 		if e.media {
-			room = media
+			room = files
 		}
 		return func(r request) { s.admit(work, room, e, r) }
 	}
@@ -142,8 +142,8 @@ func (s *Service) Run(ctx context.Context) error {
 	stop()
 	late := time.AfterFunc(drain, abandon)
 	defer late.Stop()
-	json.fill() // in hand no more; what comes now is refused
-	media.fill()
+	quick.fill() // in hand no more; what comes now is refused
+	files.fill()
 	return err
 }
 
