@@ -20,6 +20,13 @@ func (s *Service) files() []*endpoint {
 			Summary: "upload a file, from an object store or in the request",
 			Request: func() kfapi.Request { return new(uploadRequest) }, Reply: func() any { return new(kfapi.MediaUploadResponse) }}, serve: s.mediaUpload},
 	}
+	list = append(list,
+		&endpoint{Endpoint: kfapi.Endpoint{Path: "media/get/jssdk", Method: "GET", Page: 90255, Repeatable: true, Style: kfapi.StyleDownload,
+			Summary: "fetch a voice of the JS-SDK, in Speex, into the object store " + events.BucketMedia,
+			Request: func() kfapi.Request { return new(getRequest) }, Reply: func() any { return new(getReply) }}, serve: s.download(s.API.MediaGetJSSDK, ".jssdk")},
+		&endpoint{Endpoint: kfapi.Endpoint{Path: "media/uploadimg", Method: "POST", Page: 90256, Style: kfapi.StyleUpload,
+			Summary: "upload a picture for ever and get its URL, from an object store or in the request",
+			Request: func() kfapi.Request { return new(fileRequest) }, Reply: func() any { return new(kfapi.MediaUploadImgResponse) }}, serve: s.mediaUploadImg})
 	for _, e := range list {
 		e.media, e.timeout = true, s.cfg.MediaTimeout
 	}

@@ -178,6 +178,36 @@ func TestMediaUpload(t *testing.T) {
 	}
 }
 
+// Every call of the table that carries a file is served, and no other is missing.
+func TestEveryFileCallIsServed(t *testing.T) {
+	served := map[string]bool{}
+	for _, e := range Calls() {
+		served[e.Path] = true
+	}
+	elsewhere := refused()
+	for _, e := range kfapi.Endpoints() {
+		if _, ok := elsewhere[e.Path]; !ok && !served[e.Path] {
+			t.Errorf("%s is neither served nor pointed elsewhere", e.Path)
+		}
+	}
+}
+
+func TestPictureForEver(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	png := append([]byte("\x89PNG\r\n\x1a\n"), noise(1000)...)
+	m := r.ask("media/uploadimg", `{"filename":"a.png","data":"`+base64.StdEncoding.EncodeToString(png)+`"}`)
+	var got struct {
+		Errcode *int   `json:"errcode"`
+		URL     string `json:"url"`
+	}
+	r.must(json.Unmarshal(m.Data, &got))
+	if got.Errcode == nil || *got.Errcode != 0 || !strings.HasPrefix(got.URL, "http") {
+		t.Errorf("got %v %s", m.Header, m.Data)
+	}
+	r.refusedAs(r.ask("media/uploadimg", `{"filename":"a.png","data":"AAAA"}`), "400", "param", "no")
+}
+
 func TestPlainNames(t *testing.T) {
 	for in, want := range map[string]string{
 		"a.png": "a.png", "../../etc/passwd": "etcpasswd", "..": "", ".bashrc": "bashrc", "a\r\nb": "ab", "photo\u202egnp.exe": "photognp.exe",

@@ -185,7 +185,7 @@ func platformRefusal(code int, err error) refusal {
 }
 
 // hintOf says what to do about an errcode.
-func hintOf(info kfapi.Info) string { return info.Meaning }
+func hintOf(info kfapi.Info) string { return info.Hint }
 
 func notHere(why string) refusal {
 	return refusal{code: 405, text: why, meaning: why, category: categoryCommand, sent: sentNo, hint: "see docs/contract.md, Commands"}

@@ -75,6 +75,27 @@ func (s *Service) mediaUpload(ctx context.Context, e *endpoint, body []byte) ([]
 	}{Type: got.Type, MediaID: got.MediaID, CreatedAt: strconv.FormatInt(int64(got.CreatedAt), 10)})
 }
 
+// mediaUploadImg uploads a picture for ever. The reply has the platform's fields.
+func (s *Service) mediaUploadImg(ctx context.Context, e *endpoint, body []byte) ([]byte, error) {
+	var r fileRequest
+	if err := strict(body, &r); err != nil {
+		return nil, err
+	}
+	var got kfapi.MediaUploadImgResponse
+	err := s.upload(ctx, e, r, func(ctx context.Context, accessToken string, file io.Reader, size int64) (err error) {
+		got, err = s.API.MediaUploadImg(ctx, accessToken, r.Filename, r.ContentType, file, size)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Errcode int    `json:"errcode"`
+		Errmsg  string `json:"errmsg"`
+		URL     string `json:"url"`
+	}{URL: got.URL})
+}
+
 // upload makes a call with the file of r, from its start each time.
 func (s *Service) upload(ctx context.Context, e *endpoint, r fileRequest,
 	do func(ctx context.Context, accessToken string, file io.Reader, size int64) error) error {
