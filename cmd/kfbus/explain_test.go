@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -146,39 +144,9 @@ func TestExplainArgsLeavesOtherCommandsAlone(t *testing.T) {
 	}
 }
 
-var errorsMark = regexp.MustCompile(`(?s)<!-- errors: (\S+) -->\n(?:.*?<!-- end -->\n)?`)
-
 // TestGeneratedErrors holds the tables in docs/errors.md to the catalogue.
 func TestGeneratedErrors(t *testing.T) {
-	const path = "../../docs/errors.md"
-	old, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables := map[string]string{"codes": codesTable(), "fail-types": failTable(), "retry": retryTable()}
-	found := map[string]bool{}
-	now := errorsMark.ReplaceAllFunc(old, func(m []byte) []byte {
-		name := string(errorsMark.FindSubmatch(m)[1])
-		found[name] = true
-		if tables[name] == "" {
-			t.Errorf("no table is called %s", name)
-		}
-		return []byte("<!-- errors: " + name + " -->\n" + tables[name] + "<!-- end -->\n")
-	})
-	for name := range tables {
-		if !found[name] {
-			t.Errorf("%s has no table %s", path, name)
-		}
-	}
-	switch {
-	case bytes.Equal(old, now):
-	case !*update:
-		t.Errorf("%s is stale; run make golden", path)
-	default:
-		if err := os.WriteFile(path, now, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	generated(t, "../../docs/errors.md", "errors", map[string]string{"codes": codesTable(), "fail-types": failTable(), "retry": retryTable()})
 }
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
