@@ -79,7 +79,9 @@ type callback struct {
 	plain   []byte
 	json    bool // envelope in JSON instead of XML
 	delay   time.Duration
-	attempt int // made so far
+	forged  bool // its signature is wrong
+	seals   int  // seconds its own timestamp is ahead of the first one's
+	attempt int  // made so far
 	sealed  *envelope
 }
 
@@ -102,24 +104,60 @@ func (s *Sim) ring(cb *callback) {
 	case s.switches.Drop:
 		copies, why = 0, "dropped by a switch"
 	}
-	first := *cb
-	first.sealed = &envelope{}
-	for i := range max(1, copies) {
+	first, extra := *cb, 0
+	first.sealed, first.delay = &envelope{}, s.switches.Delay
+	if s.switches.Reorder {
+		first.delay = 0 // thrown for each copy
+	}
+	var hits []Fault
+	if copies > 0 {
+		hits = s.strikeCallback(cb)
+	}
+	for _, f := range hits {
+		switch f.Kind {
+		case FaultCallbackLost:
+			copies, why = 0, "lost by a fault"
+		case FaultCallbackDuplicated:
+			copies += min(copies, 1)
+		case FaultCallbackDelayed, FaultCallbackReordered:
+			first.delay += f.Delay
+		case FaultCallbackRepeated:
+			extra++
+		case FaultCallbackBadSignature:
+			first.forged = true
+		}
+	}
+	if copies == 0 {
+		extra = 0
+	}
+	for i := range max(1, copies+extra) {
 		c := first
 		s.st.rung++
 		c.n = s.st.rung
-		if c.delay = s.switches.Delay; s.switches.Reorder {
-			c.delay = time.Duration(s.st.dice.Int64N(int64(s.switches.Delay)))
+		if i >= copies {
+			c.sealed, c.seals = &envelope{}, i
+		}
+		if s.switches.Reorder {
+			c.delay += time.Duration(s.st.dice.Int64N(int64(s.switches.Delay)))
 		}
 		e := Entry{Kind: KindCallback, CorpID: c.corp.CorpID, Callback: c.n, Reason: why}
 		if c.account != nil {
 			e.OpenKfID = c.account.OpenKfID
 		}
 		s.journal.add(e)
-		if i < copies {
+		if i < copies+extra {
 			s.enqueue(&c, false)
 		}
 	}
+}
+
+// strikeCallback returns the faults that strike a callback as it is caused.
+func (s *Sim) strikeCallback(cb *callback) []Fault {
+	e := Entry{CorpID: cb.corp.CorpID, Callback: s.st.rung + 1}
+	if cb.account != nil {
+		e.OpenKfID = cb.account.OpenKfID
+	}
+	return s.strikes(target{at: onCallback, entry: e, names: func() callNames { return callNames{openKfID: e.OpenKfID} }})
 }
 
 func (s *Sim) enqueue(cb *callback, front bool) {
@@ -166,6 +204,7 @@ func (s *Sim) done(cb *callback, again bool) {
 		cb.delay = 0
 		s.enqueue(cb, true)
 	}
+	s.quiet.less()
 }
 
 // PendingCallbacks is how many callbacks wait or are on their way. It is 0 once every one has been

@@ -125,6 +125,7 @@ func (s *Sim) actors() map[string]http.HandlerFunc {
 		"POST /recall":             doing(s.Recall),
 		"POST /block":              doing(s.Block),
 		"POST /inject":             naming("msgid", func(m inject) (string, error) { return s.Inject(m.OpenKfID, m.Item) }),
+		"POST /hostile":            naming("msgid", s.Hostile),
 		"POST /servicers/say":      naming("msgid", s.ServicerSay),
 		"POST /servicers/pickup":   doing(s.PickUp),
 		"POST /servicers/transfer": doing(s.Transfer),

@@ -66,6 +66,7 @@
 //	POST   /recall                Recall: a customer takes a message back
 //	POST   /block                 Block: a customer refuses messages, or not
 //	POST   /inject                {"open_kfid", "item"}: any JSON object into the history
+//	POST   /hostile               Hostile: an item with hostile ids and texts
 //	POST   /servicers             Servicer
 //	POST   /servicers/say         ServicerSay
 //	POST   /servicers/pickup      ServicerAct, and /servicers/transfer, /servicers/end

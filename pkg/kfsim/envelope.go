@@ -41,11 +41,15 @@ func (s *Sim) sealRequest(ctx context.Context, cb *callback) (*http.Request, Per
 
 func (s *Sim) seal(cb *callback) error {
 	c := cb.corp
-	sealed, err := c.codec.Seal(bytes.NewReader(s.st.ids.next("random", 16)), strconv.FormatInt(s.clock.Now().Unix(), 10), s.st.ids.digits("nonce", 10), cb.plain, c.CorpID)
+	sealed, err := c.codec.Seal(bytes.NewReader(s.st.ids.next("random", 16)), strconv.FormatInt(s.clock.Now().Unix()+int64(cb.seals), 10), s.st.ids.digits("nonce", 10), cb.plain, c.CorpID)
 	if err != nil {
 		return fmt.Errorf("callback: %w", err)
 	}
-	env := envelope{query: url.Values{"msg_signature": {sealed.MsgSignature}, "timestamp": {sealed.Timestamp}, "nonce": {sealed.Nonce}}}
+	signature := sealed.MsgSignature
+	if cb.forged {
+		signature = forge(signature)
+	}
+	env := envelope{query: url.Values{"msg_signature": {signature}, "timestamp": {sealed.Timestamp}, "nonce": {sealed.Nonce}}}
 	if cb.json {
 		env.body = object(str("tousername", c.CorpID), str("encrypt", string(sealed.Encrypt)), str("agentid", c.AgentID))
 	} else {
@@ -57,6 +61,15 @@ func (s *Sim) seal(cb *callback) error {
 		*cb.sealed = env
 	}
 	return nil
+}
+
+// forge changes the last digit of a signature.
+func forge(signature string) string {
+	last := "0"
+	if strings.HasSuffix(signature, last) {
+		last = "1"
+	}
+	return signature[:len(signature)-1] + last
 }
 
 // withQuery adds q to the query that a URL may have already.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,6 +25,7 @@ func newWire(t *testing.T, cfg Config) *wire {
 	t.Helper()
 	r := newRig(t, cfg)
 	w := &wire{r, httptest.NewServer(r.Platform())}
+	w.srv.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	t.Cleanup(w.srv.Close)
 	t.Cleanup(r.Close) // before the server, which waits for hanging calls
 	return w
@@ -86,7 +88,13 @@ func TestFaults(t *testing.T) {
 		{Fault{Kind: FaultGarbageAfter, Body: `{"errcode":7}`}, 200, 7, true},
 		{Fault{Kind: FaultAcceptThenHang, Delay: time.Nanosecond}, 0, cut, true},
 		{Fault{Kind: FaultErrCode, ErrCode: 45009}, 200, 45009, false},
+		{Fault{Kind: FaultErrCode, ErrCode: 60020}, 200, 60020, false},
 		{Fault{Kind: FaultRevokeToken}, 200, 40014, false},
+		{Fault{Kind: FaultLatency, Jitter: time.Millisecond}, 200, 0, true},
+		{Fault{Kind: FaultRefuse}, 0, cut, false},
+		{Fault{Kind: FaultCutAfter}, 0, cut, true},
+		{Fault{Kind: FaultRedirect}, 302, -1, false},
+		{Fault{Kind: FaultRedirect, Status: 307, Location: "http://127.0.0.1:1/x"}, 307, -1, false},
 	} {
 		name := fmt.Sprintf("%s %d", c.fault.Kind, c.fault.Status)
 		w := newWire(t, Config{})
@@ -105,7 +113,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: accepted %v, want %v", name, got, c.effect)
 		}
 		call := w.kinds(KindCall)[len(w.kinds(KindCall))-1]
-		if call.Path != "kf/send_msg" || call.Effect != c.effect || c.fault.Kind != FaultLatency && (call.Fault != c.fault.Kind || call.FaultID != id) {
+		if call.Path != "kf/send_msg" || call.Effect != c.effect || c.fault.Kind != FaultLatency && (call.Fault != c.fault.Kind || c.fault.Kind != FaultRefuse && call.FaultID != id) {
 			t.Errorf("%s: the journal says %+v", name, call)
 		}
 		if len(w.Faults()) != 0 {
@@ -120,16 +128,21 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestLateEffect(t *testing.T) {
-	release := make(chan struct{})
-	w := newWire(t, Config{Wait: func(ctx context.Context, d time.Duration) error {
+// waitFor is a Config.Wait that lasts until release is closed.
+func waitFor(release <-chan struct{}) func(context.Context, time.Duration) error {
+	return func(ctx context.Context, _ time.Duration) error {
 		select {
 		case <-release:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}})
+	}
+}
+
+func TestLateEffect(t *testing.T) {
+	release := make(chan struct{})
+	w := newWire(t, Config{Wait: waitFor(release)})
 	w.says(ann, "hi")
 	_, err := w.AddFault(Fault{Kind: FaultLateEffect, Path: "kf/send_msg", Count: 1, Delay: 30 * time.Second})
 	w.must(err)
@@ -253,6 +266,15 @@ func TestImpossibleFaults(t *testing.T) {
 		"negative":      {Kind: FaultResetAfter, Count: -1},
 		"probability 2": {Kind: FaultResetAfter, Probability: 2},
 		"status 99":     {Kind: FaultHTTP500After, Status: 99},
+		"probability":   {Kind: FaultResetAfter, Probability: math.NaN()},
+		"jitter":        {Kind: FaultLatency, Delay: 1, Jitter: -1},
+		"no real delay": {Kind: FaultCallbackReordered, Jitter: 1},
+		"redirect 200":  {Kind: FaultRedirect, Status: 200},
+		"bad id":        {Kind: FaultResetAfter, ID: "a b"},
+		"page path":     {Kind: FaultEmptyPage, Path: "kf/send_msg"},
+		"page customer": {Kind: FaultEmptyPage, ExternalUserID: ann},
+		"call path":     {Kind: FaultCallbackLost, Path: "kf/sync_msg"},
+		"unread":        {Kind: FaultRefuse, OpenKfID: kf},
 	} {
 		if _, err := r.AddFault(f); err == nil {
 			t.Errorf("%s: the fault was set", name)

@@ -99,8 +99,9 @@ type request struct {
 	query url.Values
 	body  []byte
 	ip    string
-	bad   bool  // there was more than one JSON value in the body
-	entry Entry // what the journal will say
+	twist string // the fault that bends the page, or empty
+	bad   bool   // there was more than one JSON value in the body
+	entry Entry  // what the journal will say
 }
 
 // Platform is the simulated qyapi.weixin.qq.com: the paths under /cgi-bin. Every answer carries
@@ -120,6 +121,12 @@ func (s *Sim) servePlatform(w http.ResponseWriter, hr *http.Request) {
 	query := hr.URL.Query()
 	n, inFlight := s.stats.begin(path, query.Get("corpid"))
 	defer s.stats.end(path, query.Get("corpid"))
+	if s.refused(hr, path) {
+		x := exchange{s: s, w: w, r: &request{entry: Entry{Kind: KindCall, Call: n, Path: path, Fault: FaultRefuse}}}
+		x.undone("fault")
+		x.cut()
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, hr.Body, ep.maxBody))
 	var tooLarge *http.MaxBytesError
 	if err != nil && !errors.As(err, &tooLarge) {
@@ -213,16 +220,8 @@ func hasEscape(b []byte) bool {
 
 // write sends the answer and tells the hooks when it is out.
 func (x *exchange) write(a answer) {
-	body, status := a.raw, a.status
-	h := x.w.Header()
-	h.Set("Date", x.s.clock.Now().Format(http.TimeFormat)) // it may have waited
-	for k, v := range a.header {
-		h[k] = v
-	}
-	if body == nil {
-		body, status = x.json(a), http.StatusOK
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	body, status := x.encode(a)
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(status)
 	_, err := x.w.Write(body)
 	if err == nil {
@@ -235,6 +234,19 @@ func (x *exchange) write(a answer) {
 		return
 	}
 	x.s.hooks.run(atAnswer, x.r.call())
+}
+
+// encode sets the headers of an answer but for its length, and returns the rest.
+func (x *exchange) encode(a answer) (body []byte, status int) {
+	h := x.w.Header()
+	h.Set("Date", x.s.clock.Now().Format(http.TimeFormat)) // it may have waited
+	for k, v := range a.header {
+		h[k] = v
+	}
+	if a.raw != nil {
+		return a.raw, a.status
+	}
+	return x.json(a), http.StatusOK
 }
 
 func (x *exchange) json(a answer) []byte {
@@ -252,10 +264,7 @@ func (x *exchange) cut() {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if tcp, isTCP := conn.(*net.TCPConn); isTCP {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
+	resetConn(conn)
 }
 
 // hang keeps the connection open without a word until the client goes, d has passed (if positive)

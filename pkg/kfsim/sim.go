@@ -21,12 +21,14 @@ type Sim struct {
 	client    *http.Client  // for callbacks
 	wake      chan struct{} // capacity 1: there may be callbacks to deliver
 	stats     stats
+	doors     doors
 
 	closed chan struct{}  // closed by Close: releases hanging calls, drops late effects
 	late   sync.WaitGroup // late effects
 
 	mu       sync.Mutex
 	st       *state
+	quiet    quiet
 	p        Personality
 	switches CallbackSwitches
 }
@@ -48,6 +50,7 @@ type state struct {
 	callbacks  []*callback // waiting to go out
 	delivering int         // callbacks on their way
 	rung       uint64      // callbacks caused so far
+	hostile    int         // hostile items made by faults so far
 }
 
 func newState(seed uint64) *state {
@@ -138,6 +141,7 @@ func (s *Sim) Reset() {
 	s.clock.offset.Store(0)
 	s.stats.reset()
 	s.journal.reset()
+	s.quiet.less()
 	s.mu.Unlock()
 	s.phones.changed("", "")
 }
@@ -179,9 +183,14 @@ func (s *Sim) later(ctx context.Context, d time.Duration, f func()) {
 	if s.isClosed() {
 		return
 	}
+	s.quiet.late++
 	s.late.Go(func() {
 		if s.wait(ctx, d) == nil {
 			f()
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.quiet.late--
+		s.quiet.less()
 	})
 }

@@ -41,6 +41,7 @@ func (r *request) syncMsg() answer {
 	if a := r.checkSyncToken(acc, log, req.Token); a.code != 0 {
 		return a
 	}
+	r.intrude(acc)
 	return r.page(log, req.Cursor, int(req.Limit))
 }
 
@@ -85,8 +86,17 @@ func (r *request) page(log *itemLog, cursor string, limit int) answer {
 	if p.EmptyPageEvery > 0 && log.pulls%p.EmptyPageEvery == 0 {
 		to, more = from, true
 	}
-	next := cursor
+	to, more = r.twistPage(from, to, more)
+	next, goOn := cursor, to
 	switch {
+	case r.twist == FaultNoCursor:
+		next = ""
+	case r.twist == FaultSameCursor && cursor != "":
+		goOn = from
+	case r.twist == FaultSameCursor:
+		goOn, next = from, r.st.cursor(log, from, 0)
+	case r.twist == FaultDuplicateItem && to > from:
+		goOn, next = to-1, r.st.cursor(log, to-1, 0)
 	case to > from || cursor == "":
 		next = r.st.cursor(log, to, 0)
 	case !more && p.IdleCursor == IdleFresh:
@@ -99,7 +109,7 @@ func (r *request) page(log *itemLog, cursor string, limit int) answer {
 		it.served = true
 		r.entry.Items = append(r.entry.Items, it.id)
 	}
-	r.entry.From, r.entry.Next, r.entry.HasMore = from, to, more
+	r.entry.From, r.entry.Next, r.entry.HasMore = from, goOn, more
 	return answer{fields: pageJSON(served, next, more)}
 }
 
