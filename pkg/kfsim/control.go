@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"time"
 )
 
 const maxControlBody = 32 << 20 // media come in base64
@@ -146,26 +145,10 @@ func (s *Sim) actors() map[string]http.HandlerFunc {
 	}
 }
 
-// clockMove is the body of POST /clock.
-type clockMove struct {
-	Advance textDuration `json:"advance"`
-	Set     time.Time    `json:"set"`
-}
-
 // platformControls turn the platform's own knobs.
 func (s *Sim) platformControls() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"POST /clock": with(func(m clockMove) (any, error) {
-			switch {
-			case m.Advance != 0 && m.Set.IsZero():
-				s.clock.Advance(time.Duration(m.Advance))
-			case m.Advance == 0 && !m.Set.IsZero():
-				s.clock.Set(m.Set)
-			default:
-				return nil, errors.New(`clock: give {"advance":"49h"} or {"set":"2026-01-02T03:04:05Z"}`)
-			}
-			return s.clockState(), nil
-		}),
+		"POST /clock":              with(func(m clockMove) (any, error) { err := s.moveClock(m); return s.clockState(), err }),
 		"GET /clock":               func(w http.ResponseWriter, _ *http.Request) { reply(w, s.clockState()) },
 		"POST /faults":             naming("id", s.AddFault),
 		"GET /faults":              func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Faults()) },
@@ -213,11 +196,4 @@ func (s *Sim) deleteFault(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, struct{}{})
-}
-
-func (s *Sim) clockState() any {
-	return struct {
-		Now    time.Time    `json:"now"`
-		Offset textDuration `json:"offset"`
-	}{s.clock.Now(), textDuration(s.clock.Offset())}
 }

@@ -10,7 +10,7 @@
 //
 // [Sim.Platform] answers the platform's paths under /cgi-bin. [Sim.Run] delivers callbacks, signed,
 // encrypted and repeated. [Sim.Control] is the same as the methods of Sim, over HTTP and JSON, for a
-// second port. [Sim.Clock] is a virtual clock that can jump. [Sim.AddFault] makes calls go wrong.
+// second port. [Sim.Clock] is a virtual clock that can jump and run faster. [Sim.AddFault] makes calls go wrong.
 // [Sim.Journal] is everything it did, numbered, without secrets and without anybody's text.
 //
 //	sim, _ := kfsim.New(kfsim.Config{Seed: 1})
@@ -81,7 +81,7 @@
 //	POST   /fail                  FailSend: an accepted message fails after all
 //	POST   /tokens/revoke         {"corpid"}: all access tokens die early
 //	POST   /sync-tokens/expire    {"open_kfid"}
-//	POST   /clock                 {"advance":"49h"} or {"set":"2026-01-02T03:04:05Z"}; GET reads it
+//	POST   /clock                 {"advance":"49h"}, {"set":"2026-01-02T03:04:05Z"} or {"speed":60}; GET reads it
 //	POST   /faults                Fault; GET lists, DELETE removes all, DELETE /faults/{id} one
 //	PATCH  /callbacks             CallbackSwitches; GET reads them
 //	PATCH  /personality           Personality; GET reads it

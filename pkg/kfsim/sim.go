@@ -89,9 +89,7 @@ func New(cfg Config) (*Sim, error) {
 	}
 	s.stats.reset()
 	s.journal = newJournal(s.clock)
-	s.clock.moved = func(off time.Duration) {
-		s.journal.add(Entry{Kind: KindClock, Reason: "offset is now " + off.String()})
-	}
+	s.clock.moved = func(how string) { s.journal.add(Entry{Kind: KindClock, Reason: how}) }
 	return s, nil
 }
 
@@ -138,7 +136,7 @@ func (s *Sim) Reset() {
 	s.st = newState(s.cfg.Seed)
 	s.p = s.cfg.Personality.withDefaults()
 	s.switches = s.cfg.Callbacks
-	s.clock.offset.Store(0)
+	s.clock.reset()
 	s.stats.reset()
 	s.journal.reset()
 	s.quiet.less()
