@@ -215,13 +215,14 @@ func (s *Sim) PendingCallbacks() int {
 	return len(s.st.callbacks) + s.st.delivering
 }
 
-// Run delivers callbacks until ctx ends, and then returns nil once the attempts under way are over.
+// Run delivers callbacks, and plays the script in time, until ctx ends, and then returns nil once the attempts under way are over.
 // Undelivered callbacks stay queued for the next Run; an attempt that the end cut short is made
 // again. Call it once at a time.
 func (s *Sim) Run(ctx context.Context) error {
 	slots := make(chan struct{}, s.cfg.CallbackWorkers)
 	var work sync.WaitGroup
 	defer work.Wait()
+	work.Go(func() { s.runScript(ctx) })
 	for ctx.Err() == nil {
 		cb := s.next()
 		if cb == nil {

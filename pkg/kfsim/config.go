@@ -24,6 +24,9 @@ type Config struct {
 	Personality Personality
 	// Callbacks disturbs the callbacks from the start. See CallbackSwitches.
 	Callbacks CallbackSwitches
+	// Script is played from the start, and again after each Reset. Its first steps come with the first
+	// call, move of the clock, or Run; corps are made before. See ParseScript.
+	Script Script
 }
 
 func (c Config) withDefaults() Config {

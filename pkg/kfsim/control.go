@@ -3,6 +3,7 @@ package kfsim
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -74,7 +75,7 @@ func readBody(r *http.Request, v any) error {
 		return nil
 	}
 	if err := decodeStrict(b, v); err != nil {
-		return errors.New("the body is not the JSON object it should be: " + strings.TrimPrefix(err.Error(), "json: "))
+		return fmt.Errorf("the body is not the JSON object it should be: %w", plainJSON(err))
 	}
 	return nil
 }
@@ -113,10 +114,6 @@ func (s *Sim) makers() map[string]http.HandlerFunc {
 
 // actors are what customers, servicers and administrators do.
 func (s *Sim) actors() map[string]http.HandlerFunc {
-	type inject struct {
-		OpenKfID string          `json:"open_kfid"`
-		Item     json.RawMessage `json:"item"`
-	}
 	return map[string]http.HandlerFunc{
 		"POST /say":                naming("msgid", s.Say),
 		"POST /tap":                naming("msgid", s.Tap),
@@ -150,6 +147,9 @@ func (s *Sim) platformControls() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"POST /clock":              with(func(m clockMove) (any, error) { err := s.moveClock(m); return s.clockState(), err }),
 		"GET /clock":               func(w http.ResponseWriter, _ *http.Request) { reply(w, s.clockState()) },
+		"POST /script":             s.postScript,
+		"GET /script":              func(w http.ResponseWriter, _ *http.Request) { reply(w, s.ScriptSteps()) },
+		"DELETE /script":           func(w http.ResponseWriter, _ *http.Request) { s.LoadScript(Script{}); reply(w, struct{}{}) },
 		"POST /faults":             naming("id", s.AddFault),
 		"GET /faults":              func(w http.ResponseWriter, _ *http.Request) { reply(w, s.Faults()) },
 		"DELETE /faults":           func(w http.ResponseWriter, _ *http.Request) { s.RemoveFaults(); reply(w, struct{}{}) },
@@ -188,6 +188,22 @@ func patch[T any](get func() T, set func(T) error) http.HandlerFunc {
 		}
 		reply(w, get())
 	}
+}
+
+func (s *Sim) postScript(w http.ResponseWriter, r *http.Request) {
+	var raw json.RawMessage
+	err := readBody(r, &raw)
+	if err == nil {
+		var script Script
+		if script, err = ParseScript(raw); err == nil {
+			s.LoadScript(script)
+		}
+	}
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	reply(w, s.ScriptSteps())
 }
 
 func (s *Sim) deleteFault(w http.ResponseWriter, r *http.Request) {

@@ -23,6 +23,7 @@ const (
 	KindToken     = "token"     // an access token was made, or tokens were revoked or expired early
 	KindFault     = "fault"     // a fault was set, removed or struck
 	KindClock     = "clock"     // the virtual clock was moved
+	KindScript    = "script"    // a step of the script was played; Count is its number, Reason its action
 	KindReset     = "reset"     // everything was forgotten
 	KindUpgrade   = "upgrade"   // a member or group was recommended to a customer, taken back or taken
 	KindRating    = "rating"    // a servicer asked for a rating; Reason is the customer's

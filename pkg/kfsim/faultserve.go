@@ -40,6 +40,7 @@ func (x *exchange) serve(b blow) {
 		x.write(x.perform(false))
 	case FaultLateEffect:
 		x.s.later(x.r.http.Context(), f.Delay, func() { x.perform(true) })
+		x.s.called(x.r.entry.Path)
 		x.cut()
 	case FaultResetAfter:
 		x.perform(false)
@@ -65,6 +66,7 @@ func (x *exchange) serve(b blow) {
 func (x *exchange) undone(why string) {
 	x.r.entry.Reason = why
 	x.s.journal.add(x.r.entry)
+	x.s.called(x.r.entry.Path)
 }
 
 func (x *exchange) writeStatus(f Fault) {

@@ -170,6 +170,9 @@ func (x *exchange) perform(late bool) answer {
 	if a.code == 0 {
 		s.hooks.run(atEffect, r.call())
 	}
+	if !late {
+		s.called(r.entry.Path)
+	}
 	return a
 }
 

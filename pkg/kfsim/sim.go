@@ -22,6 +22,7 @@ type Sim struct {
 	wake      chan struct{} // capacity 1: there may be callbacks to deliver
 	stats     stats
 	doors     doors
+	script    runner
 
 	closed chan struct{}  // closed by Close: releases hanging calls, drops late effects
 	late   sync.WaitGroup // late effects
@@ -89,7 +90,12 @@ func New(cfg Config) (*Sim, error) {
 	}
 	s.stats.reset()
 	s.journal = newJournal(s.clock)
-	s.clock.moved = func(how string) { s.journal.add(Entry{Kind: KindClock, Reason: how}) }
+	s.script.load(cfg.Script, s.clock.Now())
+	s.clock.moved = func(how string) {
+		s.journal.add(Entry{Kind: KindClock, Reason: how})
+		s.script.moved()
+		s.play()
+	}
 	return s, nil
 }
 
@@ -130,7 +136,7 @@ func (s *Sim) SetPersonality(p Personality) error {
 
 // Reset forgets corps, accounts, customers, media, tokens, faults, waiting callbacks, counters and
 // the journal, and sets the clock and the seed back to the start. The personality and the callback
-// switches become those of Config again.
+// switches become those of Config again, and its script begins anew.
 func (s *Sim) Reset() {
 	s.mu.Lock()
 	s.st = newState(s.cfg.Seed)
@@ -139,6 +145,7 @@ func (s *Sim) Reset() {
 	s.clock.reset()
 	s.stats.reset()
 	s.journal.reset()
+	s.script.load(s.cfg.Script, s.clock.Now())
 	s.quiet.less()
 	s.mu.Unlock()
 	s.phones.changed("", "")
