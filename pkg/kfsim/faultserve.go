@@ -39,8 +39,8 @@ func (x *exchange) serve(b blow) {
 		x.s.revoke(x.r.query.Get("access_token"))
 		x.write(x.perform(false))
 	case FaultLateEffect:
+		x.s.called(x.r.entry.Path) // before, so that a seed repeats the order
 		x.s.later(x.r.http.Context(), f.Delay, func() { x.perform(true) })
-		x.s.called(x.r.entry.Path)
 		x.cut()
 	case FaultResetAfter:
 		x.perform(false)

@@ -1,6 +1,9 @@
 package kfsim
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Call is one API call as hooks see it. It holds no token and no text.
 type Call struct {
@@ -17,8 +20,12 @@ type Call struct {
 // hooks are the three points of an API call at which a test may act, for example kill the caller.
 type hooks struct {
 	mu   sync.Mutex
-	n    int
-	list map[hookPoint]map[int]func(Call)
+	list []*hook
+}
+
+type hook struct {
+	at hookPoint
+	f  func(Call)
 }
 
 type hookPoint int
@@ -32,37 +39,29 @@ const (
 func (h *hooks) add(at hookPoint, f func(Call)) (remove func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.list == nil {
-		h.list = map[hookPoint]map[int]func(Call){}
-	}
-	if h.list[at] == nil {
-		h.list[at] = map[int]func(Call){}
-	}
-	h.n++
-	n := h.n
-	h.list[at][n] = f
+	one := &hook{at, f}
+	h.list = append(h.list, one)
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.list[at], n)
+		h.list = slices.DeleteFunc(slices.Clone(h.list), func(o *hook) bool { return o == one })
 	}
 }
 
 func (h *hooks) run(at hookPoint, c Call) {
 	h.mu.Lock()
-	var fs []func(Call)
-	for _, f := range h.list[at] {
-		fs = append(fs, f)
-	}
+	list := h.list[:len(h.list):len(h.list)]
 	h.mu.Unlock()
-	for _, f := range fs {
-		f(c)
+	for _, one := range list {
+		if one.at == at {
+			one.f(c)
+		}
 	}
 }
 
 // OnRequest calls f when a request has been read and nothing has been done about it yet, faults
 // included. f runs in the request's goroutine and may call any method of Sim; the request waits
-// for it. The order of several hooks is not defined.
+// for it. Several hooks run in the order in which they were added.
 func (s *Sim) OnRequest(f func(Call)) (remove func()) { return s.hooks.add(atRequest, f) }
 
 // OnEffect calls f when a call has succeeded inside the platform and its answer has not been

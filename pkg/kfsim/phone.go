@@ -1,6 +1,7 @@
 package kfsim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -137,7 +138,9 @@ func (s *Sim) PhoneChanges(ctx context.Context) iter.Seq[PhoneChange] {
 			case <-sub.wake:
 			}
 			f.mu.Lock()
-			changes := slices.Collect(maps.Keys(sub.dirty))
+			changes := slices.SortedFunc(maps.Keys(sub.dirty), func(a, b PhoneChange) int {
+				return cmp.Or(cmp.Compare(a.OpenKfID, b.OpenKfID), cmp.Compare(a.ExternalUserID, b.ExternalUserID))
+			})
 			clear(sub.dirty)
 			f.mu.Unlock()
 			for _, c := range changes {
