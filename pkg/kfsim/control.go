@@ -147,6 +147,9 @@ func (s *Sim) platformControls() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"POST /clock":              with(func(m clockMove) (any, error) { err := s.moveClock(m); return s.clockState(), err }),
 		"GET /clock":               func(w http.ResponseWriter, _ *http.Request) { reply(w, s.clockState()) },
+		"POST /load":               with(func(l Load) (any, error) { err := s.StartLoad(l); return s.LoadStatus(), err }),
+		"GET /load":                func(w http.ResponseWriter, _ *http.Request) { reply(w, s.LoadStatus()) },
+		"DELETE /load":             func(w http.ResponseWriter, _ *http.Request) { s.StopLoad(); reply(w, s.LoadStatus()) },
 		"POST /script":             s.postScript,
 		"GET /script":              func(w http.ResponseWriter, _ *http.Request) { reply(w, s.ScriptSteps()) },
 		"DELETE /script":           func(w http.ResponseWriter, _ *http.Request) { s.LoadScript(Script{}); reply(w, struct{}{}) },

@@ -84,6 +84,7 @@
 //	POST   /clock                 {"advance":"49h"}, {"set":"2026-01-02T03:04:05Z"} or {"speed":60}; GET reads it
 //	POST   /faults                Fault; GET lists, DELETE removes all, DELETE /faults/{id} one
 //	POST   /script                a script, see ParseScript; GET shows its steps, DELETE ends it
+//	POST   /load                  Load: customers who write; GET reads how far it is, DELETE ends it
 //	PATCH  /callbacks             CallbackSwitches; GET reads them
 //	PATCH  /personality           Personality; GET reads it
 //	POST   /reset                 forget everything

@@ -24,6 +24,7 @@ const (
 	KindFault     = "fault"     // a fault was set, removed or struck
 	KindClock     = "clock"     // the virtual clock was moved
 	KindScript    = "script"    // a step of the script was played; Count is its number, Reason its action
+	KindLoad      = "load"      // a load has begun or ended; Count is how many acts it shall have, or had
 	KindReset     = "reset"     // everything was forgotten
 	KindUpgrade   = "upgrade"   // a member or group was recommended to a customer, taken back or taken
 	KindRating    = "rating"    // a servicer asked for a rating; Reason is the customer's

@@ -50,6 +50,9 @@ func scriptActions() map[string]scriptAction {
 		"servicer_end":      act(nil, (*Sim).End),
 		"servicer_status":   act(nil, (*Sim).ServicerStatus),
 
+		"load":      act((Load).validate, (*Sim).StartLoad),
+		"stop_load": act(nil, func(s *Sim, _ nothing) error { s.StopLoad(); return nil }),
+
 		"app_callback":       act(nil, (*Sim).AppCallback),
 		"revoke_tokens":      act(nil, func(s *Sim, q who) error { return second(s.RevokeTokens(q.CorpID)) }),
 		"expire_sync_tokens": act(nil, func(s *Sim, q who) error { return second(s.ExpireSyncTokens(q.OpenKfID)) }),

@@ -23,6 +23,7 @@ type Sim struct {
 	stats     stats
 	doors     doors
 	script    runner
+	load      loading
 
 	closed chan struct{}  // closed by Close: releases hanging calls, drops late effects
 	late   sync.WaitGroup // late effects
@@ -100,7 +101,7 @@ func New(cfg Config) (*Sim, error) {
 }
 
 // Close lets go of calls that hang or wait by a fault and of followed streams, drops effects that were
-// still to come, and returns when none of those is left. It may be called more than once. The HTTP
+// still to come, ends a load, and returns when none of those is left. It may be called more than once. The HTTP
 // servers around the handlers are the caller's to stop.
 func (s *Sim) Close() {
 	s.mu.Lock()
@@ -109,6 +110,7 @@ func (s *Sim) Close() {
 	}
 	s.mu.Unlock()
 	s.late.Wait()
+	s.StopLoad()
 	s.client.CloseIdleConnections()
 }
 
@@ -136,8 +138,9 @@ func (s *Sim) SetPersonality(p Personality) error {
 
 // Reset forgets corps, accounts, customers, media, tokens, faults, waiting callbacks, counters and
 // the journal, and sets the clock and the seed back to the start. The personality and the callback
-// switches become those of Config again, and its script begins anew.
+// switches become those of Config again, its script begins anew, and a load that runs is stopped.
 func (s *Sim) Reset() {
+	s.StopLoad()
 	s.mu.Lock()
 	s.st = newState(s.cfg.Seed)
 	s.p = s.cfg.Personality.withDefaults()
