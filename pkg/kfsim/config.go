@@ -27,6 +27,12 @@ type Config struct {
 	// Script is played from the start, and again after each Reset. Its first steps come with the first
 	// call, move of the clock, or Run; corps are made before. See ParseScript.
 	Script Script
+	// JournalLimit is how many of the latest journal entries are kept, and up to 511 more; 0 means all,
+	// about 0.5 KB each. With a limit the journal is no oracle of a whole run any more: Journal,
+	// WriteJournal and a Follow that starts late or falls behind begin at the first entry that is kept.
+	// Follow from the start, or `kfbus sim --journal FILE`, to have all without keeping them in memory.
+	// Messages, conversations and what Accepted returns are kept either way.
+	JournalLimit int
 }
 
 func (c Config) withDefaults() Config {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -55,8 +56,8 @@ func (s *Sim) serveJournal(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	flush := http.NewResponseController(w).Flush
 	if query.Get("follow") != "1" {
-		entries, _ := s.journal.since(from)
-		for _, e := range entries {
+		all, _ := s.journal.since(from)
+		for _, e := range slices.Concat(all...) {
 			if _, err := w.Write(append(marshal(e), '\n')); err != nil {
 				return
 			}

@@ -187,6 +187,34 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+func TestJournalLimit(t *testing.T) {
+	const limit = 1000
+	r := newRig(t, Config{JournalLimit: limit})
+	for n := range 5000 {
+		r.Clock().Advance(time.Second)
+		if n == 200 && r.Journal()[0].Seq != 1 {
+			t.Error("entries were dropped below the limit")
+		}
+	}
+	all := r.Journal()
+	last := all[len(all)-1].Seq
+	if len(all) < limit || len(all) >= limit+chunk || all[0].Seq != last-uint64(len(all))+1 {
+		t.Errorf("%d entries are kept, %d to %d; want the last %d at least", len(all), all[0].Seq, last, limit)
+	}
+	for from, want := range map[uint64]uint64{1: all[0].Seq, last - 3: last - 3, all[0].Seq + 700: all[0].Seq + 700} {
+		for e := range r.Follow(context.Background(), from) {
+			if e.Seq != want {
+				t.Errorf("following from %d: got %d first, want %d", from, e.Seq, want)
+			}
+			break
+		}
+	}
+	r.Reset()
+	if all := r.Journal(); len(all) != 1 || all[0].Seq != last+1 {
+		t.Errorf("after Reset: got %v", all)
+	}
+}
+
 func TestClock(t *testing.T) {
 	now := start()
 	s, err := New(Config{Now: func() time.Time { return now }})
@@ -269,6 +297,7 @@ func TestNewRefusesABadPersonality(t *testing.T) {
 		"negative ttl":      {Personality: Personality{SyncTokenTTL: -1}},
 		"tiny token ttl":    {Personality: Personality{AccessTokenTTL: 1}},
 		"page cap":          {Personality: Personality{PageCap: -1}},
+		"journal limit":     {JournalLimit: -1},
 		"reorder":           {Callbacks: CallbackSwitches{Reorder: true}},
 	} {
 		if _, err := New(cfg); err == nil {

@@ -2,6 +2,7 @@ package kfsim
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -78,6 +79,9 @@ func New(cfg Config) (*Sim, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
+	if cfg.JournalLimit < 0 {
+		return nil, fmt.Errorf("journal limit is %d; 0 keeps all entries, a positive number at least so many of the latest", cfg.JournalLimit)
+	}
 	if err := cfg.Callbacks.validate(); err != nil {
 		return nil, err
 	}
@@ -90,7 +94,7 @@ func New(cfg Config) (*Sim, error) {
 		},
 	}
 	s.stats.reset()
-	s.journal = newJournal(s.clock)
+	s.journal = newJournal(s.clock, cfg.JournalLimit)
 	s.script.load(cfg.Script, s.clock.Now())
 	s.clock.moved = func(how string) {
 		s.journal.add(Entry{Kind: KindClock, Reason: how})

@@ -1,0 +1,5 @@
+//go:build !race
+
+package kfsim
+
+const raceDetector = false
