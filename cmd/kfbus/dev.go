@@ -128,7 +128,7 @@ func (d *dev) wire(ctx context.Context, o devOptions, logs io.Writer) error {
 	}
 	d.urls = devURLs{moved: ls.moved, nats: d.nats.URL(), page: at(ls.page), platform: at(ls.platform), control: at(ls.control),
 		callback: at(ls.calls) + "/callback", admin: at(ls.admin)}
-	if d.world, err = populate(d.sim, d.urls.callback); err != nil {
+	if d.world, err = populate(d.sim, worldSpec{callback: d.urls.callback, customers: 2}); err != nil {
 		return err
 	}
 	env, err := d.load()

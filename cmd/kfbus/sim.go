@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -17,50 +20,117 @@ import (
 )
 
 func simCommand(s std) *cobra.Command {
-	var o output
-	var seed uint64
-	listen, control, callback := "127.0.0.1:8090", "127.0.0.1:8091", ""
+	var o simOptions
 	c := &cobra.Command{Use: "sim", Short: "the simulated WeChat platform alone, for testing any SDK in any language", Args: none,
-		Long: `sim answers the platform's calls under /cgi-bin on one port, and is steered over a second one: see
-pkg/kfsim/README.md for the control API. It starts with one corp, one account and one customer. It has no
-authentication: keep it on 127.0.0.1.`,
-		Example: "  kfbus sim --callback http://127.0.0.1:8080/callback\n  curl -s 127.0.0.1:8091/state",
+		Long: `sim answers the platform's calls under /cgi-bin on one port, and is steered over a second one: people who write,
+faults, the clock, load, and a journal of all it did. docs/simulator.md is its manual. It starts with one corp,
+one account, two customers and a servicer; what no flag fixes is made from the seed, the same at every start.
+It has no authentication: keep it on 127.0.0.1.`,
+		Example: `  kfbus sim --callback http://127.0.0.1:8080/callback
+  kfbus sim --corp ww0123456789abcdef --secret s3cret --token T0ken --aes-key "$KEY" --open-kfid wkDESK
+  kfbus sim --script faults.json --journal journal.jsonl --seed 7
+  kfbus sim --personality repeated_msgid=accept --personality empty_page_every=3
+  kfbus sim --load '{"per_second":200,"duration":"10m","customers":1000,"types":{"text":8,"image":1,"enter":1}}'
+  kfbus sim --speed 60
+  curl -s 127.0.0.1:8091/state`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			sim, err := kfsim.New(kfsim.Config{Seed: seed})
-			if err != nil {
-				return err
-			}
-			defer sim.Close()
-			w, err := populate(sim, callback)
-			if err != nil {
-				return usage(err)
-			}
-			var lc net.ListenConfig
-			platform, err := lc.Listen(ctx, "tcp", listen)
-			if err != nil {
-				return usage(fmt.Errorf("--listen: %w", err))
-			}
-			steering, err := lc.Listen(ctx, "tcp", control)
-			if err != nil {
-				return usage(fmt.Errorf("--control: %w", errors.Join(err, platform.Close())))
-			}
-			g, ctx := errgroup.WithContext(ctx)
-			g.Go(func() error { return sim.Run(ctx) })
-			g.Go(func() error { return serve(ctx, platform, sim.Platform()) })
-			g.Go(func() error { return serve(ctx, steering, guarded(steering, sim.Control())) })
-			if err := o.print(s.out, w.json(platform.Addr(), steering.Addr()), w.text(platform.Addr(), steering.Addr())); err != nil {
-				return err
-			}
-			return g.Wait()
+			return o.run(ctx, s.out)
 		}}
-	c.Flags().StringVar(&listen, "listen", listen, "host:port of the platform's calls")
-	c.Flags().StringVar(&control, "control", control, "host:port of the control API")
-	c.Flags().StringVar(&callback, "callback", callback, "URL that gets the callbacks")
-	c.Flags().Uint64Var(&seed, "seed", 1, "seed of every id, token and throw of the dice")
-	o.flag(c)
+	o.flags(c)
 	return c
+}
+
+// run serves until ctx ends.
+func (o *simOptions) run(ctx context.Context, out io.Writer) (err error) {
+	cfg, load, err := o.config()
+	if err != nil {
+		return usage(err)
+	}
+	script := cfg.Script
+	cfg.Script = kfsim.Script{} // begins when its people are there
+	sim, err := kfsim.New(cfg)
+	if err != nil {
+		return usage(fmt.Errorf("--personality: %w", err))
+	}
+	defer sim.Close()
+	if o.speed != 1 {
+		if err := sim.Clock().SetSpeed(o.speed); err != nil {
+			return usage(fmt.Errorf("--speed: %w", err))
+		}
+	}
+	w, err := populate(sim, o.world)
+	if err != nil {
+		return usage(err)
+	}
+	var lc net.ListenConfig
+	platform, err := lc.Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return usage(fmt.Errorf("--listen: %w", err))
+	}
+	steering, err := lc.Listen(ctx, "tcp", o.control)
+	if err != nil {
+		return usage(fmt.Errorf("--control: %w", errors.Join(err, platform.Close())))
+	}
+	finish, err := keepJournal(sim, o.journal)
+	if err != nil {
+		return usage(fmt.Errorf("--journal: %w", errors.Join(err, platform.Close(), steering.Close())))
+	}
+	defer func() { err = errors.Join(err, finish()) }()
+	sim.LoadScript(script)
+	if load != nil {
+		if err := sim.StartLoad(*load); err != nil {
+			return usage(fmt.Errorf("--load: %w", errors.Join(err, platform.Close(), steering.Close())))
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return sim.Run(ctx) })
+	g.Go(func() error { return serve(ctx, sim.Listener(platform), sim.Platform()) })
+	g.Go(func() error { return serve(ctx, steering, guarded(steering, sim.Control())) })
+	if err := o.output.print(out, w.json(platform.Addr(), steering.Addr()), w.text(platform.Addr(), steering.Addr())); err != nil {
+		return err
+	}
+	return g.Wait()
+}
+
+// keepJournal writes the journal to a file as it grows; finish writes the rest and closes it.
+func keepJournal(sim *kfsim.Sim, path string) (finish func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	enc, done, last := json.NewEncoder(f), make(chan error, 1), uint64(0)
+	write := func(e kfsim.Entry) error {
+		last = e.Seq
+		return enc.Encode(e)
+	}
+	go func() {
+		for e := range sim.Follow(ctx, 1) {
+			if err := write(e); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	return func() error {
+		stop()
+		err := <-done
+		for _, e := range sim.Journal() {
+			if err == nil && e.Seq > last {
+				err = write(e)
+			}
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("--journal %s: %w", path, err)
+		}
+		return nil
+	}, nil
 }
 
 // guarded is h for programs on this machine only, where it listens on this
@@ -75,21 +145,41 @@ func guarded(l net.Listener, h http.Handler) http.Handler {
 // world is what a fresh simulator holds.
 type world struct {
 	corp      kfsim.Corp
-	account   kfsim.Account
+	account   kfsim.Account // the first
 	customers []kfsim.Customer
 }
 
-// populate makes one corp, one account, two customers and a servicer.
-func populate(sim *kfsim.Sim, callback string) (world, error) {
+// populate makes one corp, its accounts and customers, and a servicer.
+func populate(sim *kfsim.Sim, spec worldSpec) (world, error) {
 	var w world
 	var err error
-	if w.corp, err = sim.AddCorp(kfsim.Corp{CallbackURL: callback}); err != nil {
-		return w, err
+	var secrets []string
+	if spec.secret != "" {
+		secrets = []string{spec.secret}
 	}
-	if w.account, err = sim.AddAccount(kfsim.Account{CorpID: w.corp.CorpID, Name: "Orders 订单"}); err != nil {
-		return w, err
+	w.corp, err = sim.AddCorp(kfsim.Corp{CorpID: spec.corpID, Secrets: secrets, CallbackURL: spec.callback, CallbackToken: spec.token,
+		EncodingAESKey: spec.aesKey, CallbackFormat: spec.format})
+	if err != nil {
+		return w, fmt.Errorf("--corp, --callback, --callback-format: %w", err)
 	}
-	for _, name := range []string{"Ann 小安", "Bo 小博"} {
+	for n := range max(1, spec.accounts) {
+		a := kfsim.Account{CorpID: w.corp.CorpID, Name: fmt.Sprint("Desk ", n+1)}
+		if n == 0 {
+			a.OpenKfID, a.Name = spec.openKfID, "Orders 订单"
+		}
+		if a, err = sim.AddAccount(a); err != nil {
+			return w, fmt.Errorf("--open-kfid: %w", err)
+		}
+		if n == 0 {
+			w.account = a
+		}
+	}
+	names := []string{"Ann 小安", "Bo 小博"}
+	for n := range max(1, spec.customers) {
+		name := fmt.Sprint("Customer ", n+1)
+		if n < len(names) {
+			name = names[n]
+		}
 		cu, err := sim.AddCustomer(kfsim.Customer{CorpID: w.corp.CorpID, Nickname: name})
 		if err != nil {
 			return w, err

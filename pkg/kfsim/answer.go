@@ -57,6 +57,9 @@ func (a answer) message(hint, ip string) string {
 	case a.code == 0:
 		return "ok" + warning
 	}
+	if hint == "" {
+		return errText(a.code) + warning
+	}
 	return errText(a.code) + warning + ", hint: [" + hint + "], from ip: " + ip +
 		", more info at https://open.work.weixin.qq.com/devtool/query?e=" + strconv.Itoa(a.code)
 }

@@ -53,15 +53,15 @@ func (c *eventCode) refusal(msgType string, now time.Time, p Personality) answer
 	rule := c.kind.rule()
 	switch {
 	case c.used:
-		return refuse(41050, "the code has been used")
+		return refuse(p.EventCodeBad, "the code has been used")
 	case !now.Before(c.expires):
-		return refuse(41050, "the code has expired")
+		return refuse(p.EventCodeBad, "the code has expired")
 	case c.kind == codeWelcome && p.LateWelcomeCode != 0 && c.v.wroteAt.After(c.made):
 		return refuse(p.LateWelcomeCode, "the customer has written since")
 	case msgType == "msgmenu" && !rule.menu:
-		return refuse(40008, "with this code only text can be sent")
+		return refuse(p.EventCodeType, "with this code only text can be sent")
 	case !rule.anyState && c.v.stateAt(now) != rule.state:
-		return refuse(95018, "the session is no longer in the state the code was given for")
+		return refuse(p.EventCodeState, "the session is no longer in the state the code was given for")
 	}
 	return answer{}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -19,13 +20,14 @@ import (
 // control is the control API of a rig, over a connection.
 type control struct {
 	*rig
-	srv *httptest.Server
+	srv       *httptest.Server
+	lastMsgID string
 }
 
 func newControl(t *testing.T) *control {
 	t.Helper()
 	r := newRig(t, Config{})
-	c := &control{r, httptest.NewServer(r.Control())}
+	c := &control{rig: r, srv: httptest.NewServer(r.Control())}
 	t.Cleanup(c.srv.Close)
 	t.Cleanup(r.Close)
 	return c
@@ -218,13 +220,14 @@ func (e echoes) RoundTrip(hr *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(echo)), Request: hr}, err
 }
 
-// TestReadme runs every command of README.md against the control API.
-func TestReadme(t *testing.T) {
-	text, err := os.ReadFile("README.md")
+// TestManual runs every command of docs/simulator.md against the control API, in order. Ids that a run
+// makes are filled in, and what a menu or an answer needs is sent before.
+func TestManual(t *testing.T) {
+	text, err := os.ReadFile("../../docs/simulator.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	codec, err := kfcrypto.New("QDG6eK", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "ww0000sim000000001") // README.md's
+	codec, err := kfcrypto.New("QDG6eK", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "ww0000sim000000001") // the manual's
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,37 +236,67 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	c := &control{&rig{Sim: s, t: t}, httptest.NewServer(s.Control())}
+	c := &control{rig: &rig{Sim: s, t: t, http: s.Platform()}, srv: httptest.NewServer(s.Control())}
 	defer c.srv.Close()
-	ran := 0
+	shown := map[string]bool{}
 	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, "curl ") {
+		if !strings.HasPrefix(line, "curl ") || !strings.Contains(line, ":8091") {
 			continue
 		}
-		words := shellWords(line)
-		method, path, body := "GET", "", ""
-		for i := 1; i < len(words); i++ {
-			switch words[i] {
-			case "-s":
-			case "-X":
-				i++
-				method = words[i]
-			case "-d":
-				i++
-				body = words[i]
-				if method == "GET" {
-					method = "POST"
-				}
-			default:
-				path = strings.TrimPrefix(words[i], "127.0.0.1:8091")
-			}
+		method, path, body := curl(t, line)
+		if path == "/tap" {
+			c.furnishForManual()
 		}
-		c.ok(method, path, body)
-		ran++
+		last := c.ok(method, path, strings.ReplaceAll(body, "MSGID", c.lastMsgID))
+		if id, _ := last["msgid"].(string); id != "" {
+			c.lastMsgID = id
+		}
+		path, _, _ = strings.Cut(path, "?")
+		shown[method+" "+path] = true
 	}
-	if ran < 30 {
-		t.Errorf("ran %d commands of README.md, want at least 30", ran)
+	_, _, index := c.do("GET", "/", "")
+	for line := range strings.Lines(index) {
+		method, path, found := strings.Cut(strings.TrimSpace(line), " ")
+		path = strings.ReplaceAll(strings.ReplaceAll(path, "/accounts/{id}", "/accounts/wkOLD"), "{id}", "slow")
+		if found && method != "kfsim" && path != "/phone/changes" && !shown[method+" "+path] {
+			t.Errorf("docs/simulator.md has no command for %s %s", method, path)
+		}
 	}
+}
+
+// furnishForManual sends Ann a menu and a message, and makes a session for a human.
+func (c *control) furnishForManual() {
+	var got answered
+	w := c.rig.do("GET", "gettoken", url.Values{"corpid": {"ww0000sim000000001"}, "corpsecret": {"s3cret"}}, nil)
+	got = c.parse(w)
+	c.token = got.str("access_token")
+	menu := obj{"touser": ann, "open_kfid": kf, "msgid": "m1", "msgtype": "msgmenu", "msgmenu": obj{"list": []obj{{"type": "click", "click": obj{"id": "yes", "content": "Yes"}}}}}
+	c.wantCode("menu", c.post("kf/send_msg", menu), 0)
+	c.wantCode("to the pool", c.trans(2, ""), 0)
+}
+
+// curl reads a command line of the manual.
+func curl(t *testing.T, line string) (method, path, body string) {
+	t.Helper()
+	words := shellWords(line)
+	method = "GET"
+	for i := 1; i < len(words); i++ {
+		switch words[i] {
+		case "-s":
+		case "-X":
+			i++
+			method = words[i]
+		case "-d":
+			i++
+			body = words[i]
+			if method == "GET" {
+				method = "POST"
+			}
+		default:
+			path = strings.TrimPrefix(words[i], "127.0.0.1:8091")
+		}
+	}
+	return method, path, body
 }
 
 // shellWords splits a line at spaces outside single quotes.

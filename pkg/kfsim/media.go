@@ -64,13 +64,16 @@ func (r *request) uploadedFile() (name string, data []byte, a answer) {
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
 		return "", nil, refuse(44001, "the body is no multipart/form-data")
 	}
+	if strings.Contains(r.http.Header.Get("Content-Type"), `boundary="`) && !r.sim.p.QuotedBoundary {
+		return "", nil, refuse(44001, "the boundary is quoted")
+	}
 	parts := multipart.NewReader(bytes.NewReader(r.body), params["boundary"])
 	for {
 		part, err := parts.NextRawPart()
 		if err != nil {
 			return "", nil, refuse(r.sim.p.MediaFieldCode, "there is no part with name media and a filename")
 		}
-		name, isFile := fileName(part.Header)
+		name, isFile := fileName(part.Header, r.sim.p.FileNameStar)
 		if part.FormName() != "media" || !isFile {
 			continue
 		}
@@ -84,9 +87,14 @@ func (r *request) uploadedFile() (name string, data []byte, a answer) {
 	}
 }
 
-// fileName reads filename="…" as it was sent; Go's own FileName would cut directories off.
-func fileName(h textproto.MIMEHeader) (string, bool) {
-	_, params, err := mime.ParseMediaType(h.Get("Content-Disposition"))
+// fileName, without star as if there were no filename*=…, reads filename="…" as it was sent; Go's own FileName would cut directories off.
+func fileName(h textproto.MIMEHeader, star bool) (string, bool) {
+	value := h.Get("Content-Disposition")
+	if before, after, found := strings.Cut(value, "filename*="); found && !star {
+		_, after, _ = strings.Cut(after, ";")
+		value = before + after
+	}
+	_, params, err := mime.ParseMediaType(value)
 	name := params["filename"]
 	return name, err == nil && name != ""
 }

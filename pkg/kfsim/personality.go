@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,16 @@ type Personality struct {
 	LapsedCode            int  `json:"lapsed_code"`             // send_msg 48 h after the customer's last message; 95002
 	RecallTwiceCode       int  `json:"recall_twice_code"`       // recall of what is recalled already; 95028
 
+	UnknownUserCode  int    `json:"unknown_user_code"`  // a customer the corp does not know; 40096
+	EventCodeMissing int    `json:"event_code_missing"` // send_msg_on_event without code; 41049
+	EventCodeBad     int    `json:"event_code_bad"`     // with one that is unknown, used or expired; 41050
+	EventCodeState   int    `json:"event_code_state"`   // when the session has gone on since; 95018
+	EventCodeType    int    `json:"event_code_type"`    // with a msgtype the code does not allow; 40008
+	StrangersAreNew  bool   `json:"strangers_are_new"`  // service_state/get of two who never met is 0, instead of 4
+	ExtraTransitions string `json:"extra_transitions"`  // for service_state/trans, beside the table: "3->2 2->4"; none
+	CallbackOnSend   bool   `json:"callback_on_send"`   // a message sent by the API causes a callback too
+	OversizeText     string `json:"oversize_text"`      // text in place of a customer's file that is too large; "[the file is too large to be shown here]"
+
 	OptionalOpenKfID   bool          `json:"optional_open_kfid"`   // sync_msg without open_kfid pulls all accounts of the corp
 	PageCap            int           `json:"page_cap"`             // most items a page, whatever limit says; 1000
 	EmptyPageEvery     int           `json:"empty_page_every"`     // each nth pull of an account is empty with has_more=1; 1 means for ever
@@ -56,10 +67,14 @@ type Personality struct {
 	EventsWithoutMsgID bool          `json:"events_without_msgid"` // events carry no msgid
 	SyncTokenTTL       time.Duration `json:"sync_token_ttl"`       // 10m
 	TokenlessPerMinute int           `json:"tokenless_per_minute"` // sync_msg without token, per account; 60
+	CorpSyncTokens     bool          `json:"corp_sync_tokens"`     // a sync token is good for all accounts of the corp
+	PageNewestFirst    bool          `json:"page_newest_first"`    // the items of a page come newest first
 
 	AccessTokenTTL    time.Duration `json:"access_token_ttl"`     // 2h
 	RepeatedGetToken  string        `json:"repeated_gettoken"`    // same (default), new, new_kills_old
 	RevokedCode       int           `json:"revoked_code"`         // errcode for a token that died early; 40014
+	FullExpiresIn     bool          `json:"full_expires_in"`      // expires_in is the whole lifetime, also of a token given out again
+	EmptyTokenOnError bool          `json:"empty_token_on_error"` // a refusal of gettoken carries an empty access_token
 	CallsPerMinute    int           `json:"calls_per_minute"`     // one corp, one path; 10000
 	CallsPerHour      int           `json:"calls_per_hour"`       // one corp, one path; 150000
 	IPCallsPerMinute  int           `json:"ip_calls_per_minute"`  // one address, one path; 20000
@@ -113,9 +128,14 @@ type Personality struct {
 	CoalesceCallbacks bool          `json:"coalesce_callbacks"` // no second callback for an account while one waits to go out
 	EchoTimeout       time.Duration `json:"echo_timeout"`       // real time for the answer to URL verification; 1s
 
-	MaxImageBytes int  `json:"max_image_bytes"` // 10 MiB; older pages say 2 MiB
-	LaxMedia      bool `json:"lax_media"`       // take any bytes as image, voice or video
-	RefuseEscapes bool `json:"refuse_escapes"`  // a request body with \uXXXX escapes is 40033
+	MaxImageBytes   int  `json:"max_image_bytes"` // 10 MiB; older pages say 2 MiB
+	LaxMedia        bool `json:"lax_media"`       // take any bytes as image, voice or video
+	QuotedBoundary  bool `json:"quoted_boundary"` // take an upload whose boundary is quoted; 44001 otherwise
+	FileNameStar    bool `json:"filename_star"`   // understand filename*=…; 44001 otherwise
+	RefuseEscapes   bool `json:"refuse_escapes"`  // a request body with \uXXXX escapes is 40033
+	InsistOnJSON    bool `json:"insist_on_json"`  // a JSON body needs Content-Type application/json; 40058
+	BareErrMsg      bool `json:"bare_errmsg"`     // errmsg without hint, address and link
+	RetryAfterLimit bool `json:"retry_after"`     // 45009 carries the header Retry-After: 60
 }
 
 func (p Personality) withDefaults() Personality {
@@ -125,6 +145,12 @@ func (p Personality) withDefaults() Personality {
 	or(&p.EndedCode, 95013)
 	or(&p.LapsedCode, 95002)
 	or(&p.RecallTwiceCode, 95028)
+	or(&p.UnknownUserCode, 40096)
+	or(&p.EventCodeMissing, 41049)
+	or(&p.EventCodeBad, 41050)
+	or(&p.EventCodeState, 95018)
+	or(&p.EventCodeType, 40008)
+	or(&p.OversizeText, "[the file is too large to be shown here]")
 	or(&p.PageCap, maxPage)
 	or(&p.IdleCursor, IdleSame)
 	or(&p.UnknownCursorCode, 40058)
@@ -174,6 +200,9 @@ func (p Personality) validate() error {
 			return fmt.Errorf("personality %s is %v; it cannot be negative", name, d)
 		}
 	}
+	if _, err := p.transitions(); err != nil {
+		return err
+	}
 	if p.AccessTokenTTL < time.Second {
 		return fmt.Errorf("personality access_token_ttl is %v; use at least 1s", p.AccessTokenTTL)
 	}
@@ -181,6 +210,18 @@ func (p Personality) validate() error {
 		return fmt.Errorf("personality page_cap, callback_attempts and max_image_bytes must be at least 1, empty_page_every at least 0")
 	}
 	return nil
+}
+
+// transitions reads ExtraTransitions.
+func (p Personality) transitions() (list [][2]int, err error) {
+	for word := range strings.FieldsSeq(p.ExtraTransitions) {
+		var from, to int
+		if n, err := fmt.Sscanf(word, "%d->%d", &from, &to); err != nil || n != 2 || from < stateNew || from > stateEnded || to < stateNew || to > stateEnded || len(word) != 4 {
+			return nil, fmt.Errorf("personality extra_transitions has %q; write states 0 to 4 like 3->2, with spaces between", clip(word, 32))
+		}
+		list = append(list, [2]int{from, to})
+	}
+	return list, nil
 }
 
 // personalityText is Personality with its durations as text ("10m").

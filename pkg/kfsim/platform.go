@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -205,6 +206,9 @@ func (x *exchange) decide() answer {
 	if p.RefuseEscapes && hasEscape(r.body) {
 		return refuse(40033, `the body contains a \uXXXX escape`)
 	}
+	if p.InsistOnJSON && x.ep.maxBody == maxJSONBody && len(r.body) > 0 && !strings.HasPrefix(r.http.Header.Get("Content-Type"), "application/json") {
+		return refuse(40058, "the body's Content-Type is not application/json")
+	}
 	return x.ep.handle(r)
 }
 
@@ -254,11 +258,21 @@ func (x *exchange) encode(a answer) (body []byte, status int) {
 
 func (x *exchange) json(a answer) []byte {
 	x.w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	hint := fmt.Sprintf("%019d", x.r.entry.Call)
 	if a.code != 0 {
 		x.w.Header().Set("Kfsim-Reason", a.why)
+		p := x.s.Personality()
+		if p.BareErrMsg {
+			hint = ""
+		}
+		if p.RetryAfterLimit && a.code == 45009 {
+			x.w.Header().Set("Retry-After", "60")
+		}
+		if p.EmptyTokenOnError && x.r.entry.Path == "gettoken" {
+			a.fields = []byte(`{"access_token":"","expires_in":0}`)
+		}
 	}
-	hint := strconv.FormatUint(x.r.entry.Call, 10)
-	return a.body(strings.Repeat("0", max(0, 19-len(hint)))+hint, x.r.ip)
+	return a.body(hint, x.r.ip)
 }
 
 // cut ends the connection without an answer: a reset where the server allows it.

@@ -44,7 +44,7 @@ func (s *Sim) say(v *conversation, m Say, tap bool) string {
 	s.touch(v, tap)
 	s.recordMessage(v, m)
 	if s.oversize(v.account.corp, m) {
-		m.MsgType, m.Body = "text", []byte(`{"content":"[the file is too large to be shown here]"}`)
+		m.MsgType, m.Body = "text", object(str("content", s.p.OversizeText))
 	}
 	it := s.addMessage(v.account, v.customer.ExternalUserID, originCustomer, "", m.MsgType, m.Body)
 	s.show(v, PhoneMessage{MsgID: it.id, From: FromCustomer, MsgType: m.MsgType, Body: m.Body})

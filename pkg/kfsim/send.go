@@ -122,7 +122,7 @@ func (r *request) sendMsgOnEvent() answer {
 		return a
 	}
 	if req.Code == "" {
-		return refuse(41049, "code is missing")
+		return refuse(r.sim.p.EventCodeMissing, "code is missing")
 	}
 	if a := checkMsgID(req.MsgID); a.code != 0 {
 		return a
@@ -133,7 +133,7 @@ func (r *request) sendMsgOnEvent() answer {
 	}
 	code := r.st.codes[req.Code]
 	if code == nil || code.v.account.corp != r.corp {
-		return refuse(41050, "the code was not given out here")
+		return refuse(r.sim.p.EventCodeBad, "the code was not given out here")
 	}
 	v := code.v
 	r.entry.OpenKfID, r.entry.ExternalUserID = v.account.OpenKfID, v.customer.ExternalUserID
@@ -237,6 +237,9 @@ func (r *request) accept(v *conversation, req sendRequest, body outgoing, how Se
 	r.sim.journal.add(Entry{Kind: KindSend, Call: how.Call, Path: r.entry.Path, CorpID: acc.CorpID, App: how.App, OpenKfID: acc.OpenKfID,
 		ExternalUserID: how.ExternalUserID, MsgID: how.MsgID, MsgType: how.MsgType, Window: how.Window, Count: how.Count, Effect: true})
 	m.phone = r.sim.show(v, PhoneMessage{MsgID: how.MsgID, From: FromAccount, MsgType: how.MsgType, Body: body.visible, Via: how.Via})
+	if r.sim.p.CallbackOnSend {
+		r.sim.doorbell(acc)
+	}
 	if v.blocked {
 		r.sim.fail(m, failRefused)
 	}

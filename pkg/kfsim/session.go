@@ -126,7 +126,7 @@ func (r *request) conversation(a *account, externalUserID string) (v *conversati
 	r.entry.ExternalUserID = known(externalUserID)
 	c := r.corp.customers[externalUserID]
 	if c == nil {
-		return nil, refuse(40096, "the corp has no such customer")
+		return nil, refuse(r.sim.p.UnknownUserCode, "the corp has no such customer")
 	}
 	r.entry.ExternalUserID = externalUserID
 	return a.conversations[externalUserID], answer{}
@@ -160,6 +160,9 @@ func (r *request) serviceStateGet() answer {
 		ServiceState   int    `json:"service_state"`
 		ServicerUserID string `json:"servicer_userid,omitempty"`
 	}{ServiceState: stateEnded}
+	if v == nil && r.sim.p.StrangersAreNew {
+		out.ServiceState = stateNew
+	}
 	if v != nil {
 		if out.ServiceState = v.stateAt(r.now); out.ServiceState == stateHuman {
 			out.ServicerUserID = v.servicer
@@ -189,7 +192,7 @@ func (r *request) serviceStateTrans() answer {
 	if a.code != 0 {
 		return a
 	}
-	if a := transRefusal(v, acc, *req.ServiceState, req.ServicerUserID, r.now); a.code != 0 {
+	if a := transRefusal(v, acc, *req.ServiceState, req.ServicerUserID, r.now, r.sim.p); a.code != 0 {
 		return a
 	}
 	code := r.sim.trans(v, *req.ServiceState, req.ServicerUserID, r.entry.Call)
@@ -199,20 +202,23 @@ func (r *request) serviceStateTrans() answer {
 }
 
 // transRefusal is why a session may not be put into state to; code 0 means that it may.
-func transRefusal(v *conversation, acc *account, to int, servicer string, now time.Time) answer {
+func transRefusal(v *conversation, acc *account, to int, servicer string, now time.Time, p Personality) answer {
 	from := stateEnded
 	if v != nil {
 		from = v.stateAt(now)
 	}
+	extra, _ := p.transitions() // validated
 	switch {
+	case slices.Contains(extra, [2]int{from, to}) && v != nil:
 	case from == stateEnded:
 		return refuse(95013, "the session has ended or never began")
 	case !legalTransition(from, to):
 		return refuse(95016, fmt.Sprintf("a session cannot go from state %d to %d", from, to))
-	case to != stateHuman:
-		return answer{}
-	case from == stateHuman && v.servicer == servicer:
+	case to == stateHuman && from == stateHuman && v.servicer == servicer:
 		return refuse(95016, "this servicer holds the session already")
+	}
+	if to != stateHuman {
+		return answer{}
 	}
 	switch m := acc.servicer(servicer); {
 	case m == nil:

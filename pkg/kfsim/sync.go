@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func (r *request) checkSyncToken(acc *account, log *itemLog, token string) answe
 		return answer{}
 	}
 	accounts := r.corp.accounts
-	if acc != nil {
+	if acc != nil && !r.sim.p.CorpSyncTokens {
 		accounts = []*account{acc}
 	}
 	for _, a := range accounts {
@@ -108,6 +109,11 @@ func (r *request) page(log *itemLog, cursor string, limit int) answer {
 	for _, it := range served {
 		it.served = true
 		r.entry.Items = append(r.entry.Items, it.id)
+	}
+	if p.PageNewestFirst {
+		served = slices.Clone(served)
+		slices.Reverse(served)
+		slices.Reverse(r.entry.Items)
 	}
 	r.entry.From, r.entry.Next, r.entry.HasMore = from, goOn, more
 	return answer{fields: pageJSON(served, next, more)}

@@ -35,10 +35,14 @@ func (r *request) getToken() answer {
 	r.corp, r.entry.CorpID, r.entry.App = c, c.CorpID, r.app+1
 	t := r.issue()
 	r.entry.Token, r.entry.Expires = fingerprint(t.value), t.expires
+	left := t.expires.Sub(r.now)
+	if r.sim.p.FullExpiresIn {
+		left = r.sim.p.AccessTokenTTL
+	}
 	return ok(struct {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int64  `json:"expires_in"` // seconds
-	}{t.value, int64(t.expires.Sub(r.now) / time.Second)})
+	}{t.value, int64(left / time.Second)})
 }
 
 // checkSecret finds the corp and the app that a secret belongs to.
