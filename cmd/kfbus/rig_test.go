@@ -52,7 +52,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.sim.Close)
-	if r.world, err = populate(r.sim, worldSpec{callback: "http://"+r.callback+"/callback", customers: 2}); err != nil {
+	if r.world, err = populate(r.sim, worldSpec{callback: "http://" + r.callback + "/callback", customers: 2}); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 func TestSimRefusesWrongFlags(t *testing.T) {
@@ -140,5 +142,45 @@ func TestSimDoesWhatItsFlagsSay(t *testing.T) {
 	}
 	if !strings.Contains(string(text), `"path":"kf/account/list"`) || strings.Contains(string(text), "s3cret") {
 		t.Error("the journal lacks the call, or holds the secret")
+	}
+}
+
+// TestSimCommandsShown reads every `kfbus sim` command of the manual and of --help as sim itself would.
+func TestSimCommandsShown(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/simulator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("faults.json", []byte(`{"steps":[{"at":"0s","remove_faults":{}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for line := range strings.Lines(string(manual) + simCommand(std{}).Example) {
+		line = strings.ReplaceAll(strings.TrimSpace(line), `"$KEY"`, strings.Repeat("A", 43))
+		if !strings.HasPrefix(line, "kfbus sim") || strings.HasPrefix(line, "kfbus sim --help") {
+			continue
+		}
+		shown++
+		var words []string
+		for i, part := range strings.Split(strings.TrimPrefix(line, "kfbus sim"), "'") {
+			if i%2 == 1 {
+				words = append(words, part)
+			} else {
+				words = append(words, strings.Fields(part)...)
+			}
+		}
+		var o simOptions
+		c := &cobra.Command{}
+		o.flags(c)
+		if err := c.ParseFlags(words); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		if _, _, err := o.config(); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if shown < 8 {
+		t.Errorf("%d commands are shown, want more", shown)
 	}
 }

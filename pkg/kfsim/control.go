@@ -14,7 +14,7 @@ const maxControlBody = 32 << 20 // media come in base64
 
 // Control is the API by which tests and people act as customers, servicers and administrators, and
 // read what happened. It is for a port that only they can reach: it has no authentication. doc.go
-// and README.md list its paths. A mistake is a 400 with {"error": "…"} that says what to do.
+// and docs/simulator.md list its paths. A mistake is a 400 with {"error": "…"} that says what to do.
 func (s *Sim) Control() http.Handler {
 	mux := http.NewServeMux()
 	routes := s.makers()

@@ -239,13 +239,18 @@ func TestManual(t *testing.T) {
 	c := &control{rig: &rig{Sim: s, t: t, http: s.Platform()}, srv: httptest.NewServer(s.Control())}
 	defer c.srv.Close()
 	shown := map[string]bool{}
+	var platform []string
 	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, "curl ") || !strings.Contains(line, ":8091") {
+		if !strings.HasPrefix(line, "curl ") {
+			continue
+		}
+		if strings.Contains(line, ":8090") { // shown before there is a corp
+			platform = append(platform, line)
 			continue
 		}
 		method, path, body := curl(t, line)
 		if path == "/tap" {
-			c.furnishForManual()
+			c.furnishForManual(platform)
 		}
 		last := c.ok(method, path, strings.ReplaceAll(body, "MSGID", c.lastMsgID))
 		if id, _ := last["msgid"].(string); id != "" {
@@ -264,19 +269,29 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// furnishForManual sends Ann a menu and a message, and makes a session for a human.
-func (c *control) furnishForManual() {
-	var got answered
-	w := c.rig.do("GET", "gettoken", url.Values{"corpid": {"ww0000sim000000001"}, "corpsecret": {"s3cret"}}, nil)
-	got = c.parse(w)
-	c.token = got.str("access_token")
+// furnishForManual runs the calls that the manual shows, sends Ann a menu, and makes a session for a
+// human.
+func (c *control) furnishForManual(calls []string) {
+	if len(calls) < 2 {
+		c.t.Errorf("docs/simulator.md shows %d calls of the platform", len(calls))
+	}
+	for _, line := range calls {
+		method, path, body := curl(c.t, line)
+		u, err := url.Parse(strings.ReplaceAll(path, "TOKEN", c.token))
+		c.must(err)
+		got := c.parse(c.rig.do(method, strings.TrimPrefix(u.Path, "/cgi-bin/"), u.Query(), strings.NewReader(body)))
+		c.wantCode(line, got, 0)
+		if token := got.str("access_token"); token != "" {
+			c.token = token
+		}
+	}
 	menu := obj{"touser": ann, "open_kfid": kf, "msgid": "m1", "msgtype": "msgmenu", "msgmenu": obj{"list": []obj{{"type": "click", "click": obj{"id": "yes", "content": "Yes"}}}}}
 	c.wantCode("menu", c.post("kf/send_msg", menu), 0)
 	c.wantCode("to the pool", c.trans(2, ""), 0)
 }
 
 // curl reads a command line of the manual.
-func curl(t *testing.T, line string) (method, path, body string) {
+func curl(t testing.TB, line string) (method, path, body string) {
 	t.Helper()
 	words := shellWords(line)
 	method = "GET"
@@ -293,7 +308,7 @@ func curl(t *testing.T, line string) (method, path, body string) {
 				method = "POST"
 			}
 		default:
-			path = strings.TrimPrefix(words[i], "127.0.0.1:8091")
+			path = strings.TrimPrefix(strings.TrimPrefix(words[i], "127.0.0.1:8091"), "127.0.0.1:8090")
 		}
 	}
 	return method, path, body

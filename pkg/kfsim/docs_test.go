@@ -114,22 +114,13 @@ func personalityTable(t *testing.T) string {
 		if !there || f.comment == "" {
 			t.Errorf("personality %s has no comment or is not in the JSON", f.json)
 		}
-		what, last, cut := cutLast(f.comment, "; ")
-		if !cut || f.kind == "true, false" {
-			what = f.comment
-		} else if strings.Contains(last, "say") || strings.Contains(last, "for ever") {
-			what = f.comment
+		what := f.comment
+		if i := strings.LastIndex(what, "; "); i >= 0 && f.kind != "true, false" && (what[i+2] == '"' || !strings.Contains(what[i+2:], " ")) {
+			what = what[:i] // the rest is the default
 		}
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s |\n", f.json, strings.ReplaceAll(string(marshal(def)), "|", `\|`), what)
 	}
 	return b.String()
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 func faultTable(*testing.T) string {

@@ -14,15 +14,15 @@ import (
 // a callback by all that match it. Whether the n-th match of a fault is struck depends on the seed
 // and on nothing else, so faults of different paths do not disturb each other.
 type Fault struct {
-	ID             string        `json:"id,omitempty"`              // made by AddFault when empty
-	Kind           string        `json:"kind"`                      // one of the kinds above
+	ID             string        `json:"id,omitempty"`              // made when empty
+	Kind           string        `json:"kind"`                      // one of the kinds
 	Path           string        `json:"path,omitempty"`            // as kf/send_msg; empty means every path
 	OpenKfID       string        `json:"open_kfid,omitempty"`       // only calls that name this account, or its callbacks
 	ExternalUserID string        `json:"external_userid,omitempty"` // only calls that name this customer
 	After          int           `json:"after,omitempty"`           // let this many matches pass first
 	Count          int           `json:"count,omitempty"`           // strike this many times, then be gone; 0 means until removed
 	Probability    float64       `json:"probability,omitempty"`     // 0 < p <= 1, by the seeded dice; 0 means always
-	Delay          time.Duration `json:"delay,omitempty"`           // real time, by Config.Wait
+	Delay          time.Duration `json:"delay,omitempty"`           // real time
 	Jitter         time.Duration `json:"jitter,omitempty"`          // at most this much more, by the seeded dice
 	ErrCode        int           `json:"errcode,omitempty"`         // for errcode
 	Status         int           `json:"status,omitempty"`          // for http_500_… (0 means 500) and redirect (302)

@@ -19,7 +19,7 @@ type Load struct {
 	Burst     int            `json:"burst,omitempty"`      // acts at once; at the same rate, the pauses grow with it; 1
 	Count     int            `json:"count,omitempty"`      // acts in all; 0 means no end
 	Duration  time.Duration  `json:"duration,omitempty"`   // real time, by Config.Now and Config.Wait; 0 means no end
-	Types     map[string]int `json:"types,omitempty"`      // what they do, by weight: see LoadTypes; all text
+	Types     map[string]int `json:"types,omitempty"`      // what they do, by weight: see below; all text
 	Accounts  []string       `json:"accounts,omitempty"`   // open_kfids; all there are when the load begins
 	Customers int            `json:"customers,omitempty"`  // make this many in each corp, wmLOAD000001 and on; 0 means those there are
 	Seed      uint64         `json:"seed,omitempty"`       // with the simulator's, decides who does what, in which order

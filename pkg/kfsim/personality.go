@@ -36,8 +36,8 @@ const (
 // field means the default, which is named in its comment; in limits a negative value means none.
 // Every period is half-open: it holds from its first instant up to, and not including, its end.
 type Personality struct {
-	RepeatedMsgID     string        `json:"repeated_msgid"`      // refuse (default), accept, deliver
-	RepeatedMsgIDCode int           `json:"repeated_msgid_code"` // errcode of refuse; 40058
+	RepeatedMsgID     string        `json:"repeated_msgid"`      // a msgid used before: refuse (default), accept, deliver
+	RepeatedMsgIDCode int           `json:"repeated_msgid_code"` // errcode of repeated_msgid refuse; 40058
 	MsgIDMemory       time.Duration `json:"msgid_memory"`        // how long a used msgid is remembered; 72h
 	QuotaBeforeMsgID  bool          `json:"quota_before_msgid"`  // look at state, window and count before the msgid
 
@@ -51,9 +51,9 @@ type Personality struct {
 
 	UnknownUserCode  int    `json:"unknown_user_code"`  // a customer the corp does not know; 40096
 	EventCodeMissing int    `json:"event_code_missing"` // send_msg_on_event without code; 41049
-	EventCodeBad     int    `json:"event_code_bad"`     // with one that is unknown, used or expired; 41050
-	EventCodeState   int    `json:"event_code_state"`   // when the session has gone on since; 95018
-	EventCodeType    int    `json:"event_code_type"`    // with a msgtype the code does not allow; 40008
+	EventCodeBad     int    `json:"event_code_bad"`     // send_msg_on_event with a code that is unknown, used or expired; 41050
+	EventCodeState   int    `json:"event_code_state"`   // … when the session has gone on since; 95018
+	EventCodeType    int    `json:"event_code_type"`    // … with a msgtype the code does not allow; 40008
 	StrangersAreNew  bool   `json:"strangers_are_new"`  // service_state/get of two who never met is 0, instead of 4
 	ExtraTransitions string `json:"extra_transitions"`  // for service_state/trans, beside the table: "3->2 2->4"; none
 	CallbackOnSend   bool   `json:"callback_on_send"`   // a message sent by the API causes a callback too
@@ -62,23 +62,23 @@ type Personality struct {
 	OptionalOpenKfID   bool          `json:"optional_open_kfid"`   // sync_msg without open_kfid pulls all accounts of the corp
 	PageCap            int           `json:"page_cap"`             // most items a page, whatever limit says; 1000
 	EmptyPageEvery     int           `json:"empty_page_every"`     // each nth pull of an account is empty with has_more=1; 1 means for ever
-	IdleCursor         string        `json:"idle_cursor"`          // same (default), fresh, empty
-	UnknownCursorCode  int           `json:"unknown_cursor_code"`  // 40058
+	IdleCursor         string        `json:"idle_cursor"`          // next_cursor when there is nothing to serve: same (default), fresh, empty
+	UnknownCursorCode  int           `json:"unknown_cursor_code"`  // a cursor that was not given out for this account; 40058
 	EventsWithoutMsgID bool          `json:"events_without_msgid"` // events carry no msgid
-	SyncTokenTTL       time.Duration `json:"sync_token_ttl"`       // 10m
+	SyncTokenTTL       time.Duration `json:"sync_token_ttl"`       // how long the token of a callback lives; 10m
 	TokenlessPerMinute int           `json:"tokenless_per_minute"` // sync_msg without token, per account; 60
 	CorpSyncTokens     bool          `json:"corp_sync_tokens"`     // a sync token is good for all accounts of the corp
 	PageNewestFirst    bool          `json:"page_newest_first"`    // the items of a page come newest first
 
-	AccessTokenTTL    time.Duration `json:"access_token_ttl"`     // 2h
-	RepeatedGetToken  string        `json:"repeated_gettoken"`    // same (default), new, new_kills_old
+	AccessTokenTTL    time.Duration `json:"access_token_ttl"`     // how long an access token lives; 2h
+	RepeatedGetToken  string        `json:"repeated_gettoken"`    // gettoken while a token is valid: same (default), new, new_kills_old
 	RevokedCode       int           `json:"revoked_code"`         // errcode for a token that died early; 40014
 	FullExpiresIn     bool          `json:"full_expires_in"`      // expires_in is the whole lifetime, also of a token given out again
 	EmptyTokenOnError bool          `json:"empty_token_on_error"` // a refusal of gettoken carries an empty access_token
-	CallsPerMinute    int           `json:"calls_per_minute"`     // one corp, one path; 10000
-	CallsPerHour      int           `json:"calls_per_hour"`       // one corp, one path; 150000
-	IPCallsPerMinute  int           `json:"ip_calls_per_minute"`  // one address, one path; 20000
-	IPCallsPerHour    int           `json:"ip_calls_per_hour"`    // one address, one path; 600000
+	CallsPerMinute    int           `json:"calls_per_minute"`     // limit for one corp, one path; 10000
+	CallsPerHour      int           `json:"calls_per_hour"`       // limit for one corp, one path; 150000
+	IPCallsPerMinute  int           `json:"ip_calls_per_minute"`  // limit for one address, one path; 20000
+	IPCallsPerHour    int           `json:"ip_calls_per_hour"`    // limit for one address, one path; 600000
 	BadSecretsPerHour int           `json:"bad_secrets_per_hour"` // failing gettoken calls of one address before an hour's ban; 2000
 
 	MissingUserCode int `json:"missing_user_code"` // touser or external_userid is missing; 40058, perhaps 41035
@@ -121,14 +121,14 @@ type Personality struct {
 	OATokensPerDay   int  `json:"oa_tokens_per_day"`   // token of one official account; 2000
 	OAForcedPerDay   int  `json:"oa_forced_per_day"`   // stable_token with force_refresh of one official account; 20
 
-	CallbackAttempts  int           `json:"callback_attempts"`  // in total; 3
+	CallbackAttempts  int           `json:"callback_attempts"`  // deliveries of one callback, in total; 3
 	CallbackTimeout   time.Duration `json:"callback_timeout"`   // real time for one attempt; 5s
 	CallbackPause     time.Duration `json:"callback_pause"`     // real time between attempts; none
 	FreshRetry        bool          `json:"fresh_retry"`        // a repeated callback is encrypted anew, instead of the same bytes
 	CoalesceCallbacks bool          `json:"coalesce_callbacks"` // no second callback for an account while one waits to go out
 	EchoTimeout       time.Duration `json:"echo_timeout"`       // real time for the answer to URL verification; 1s
 
-	MaxImageBytes   int  `json:"max_image_bytes"` // 10 MiB; older pages say 2 MiB
+	MaxImageBytes   int  `json:"max_image_bytes"` // of an upload; older pages say 2 MiB
 	LaxMedia        bool `json:"lax_media"`       // take any bytes as image, voice or video
 	QuotedBoundary  bool `json:"quoted_boundary"` // take an upload whose boundary is quoted; 44001 otherwise
 	FileNameStar    bool `json:"filename_star"`   // understand filename*=…; 44001 otherwise
