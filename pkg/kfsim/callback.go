@@ -222,7 +222,9 @@ func (s *Sim) Run(ctx context.Context) error {
 	slots := make(chan struct{}, s.cfg.CallbackWorkers)
 	var work sync.WaitGroup
 	defer work.Wait()
-	work.Go(func() { s.runScript(ctx) })
+	if s.ticks {
+		work.Go(func() { s.runScript(ctx) })
+	}
 	for ctx.Err() == nil {
 		cb := s.next()
 		if cb == nil {

@@ -42,15 +42,16 @@ func (c *Clock) reset() {
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.nowAt(c.base())
+	return c.nowAt(c.base()).UTC()
 }
 
+// nowAt keeps the monotonic reading, which UTC would strip: an offset stays exact to the nanosecond.
 func (c *Clock) nowAt(base time.Time) time.Time {
 	d := base.Sub(c.from)
 	if c.speed != 1 {
 		d = time.Duration(float64(d) * c.speed)
 	}
-	return c.at.Add(d).UTC()
+	return c.at.Add(d)
 }
 
 // Offset is how far Now is ahead of Config.Now; negative when behind.

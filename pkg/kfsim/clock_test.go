@@ -89,3 +89,20 @@ func TestControlSetsTheSpeed(t *testing.T) {
 		t.Errorf("a refused body changed the speed to %v", c.Clock().Speed())
 	}
 }
+
+// TestOffsetIsExact: the real clock's two readings, wall and monotonic, do not mix.
+func TestOffsetIsExact(t *testing.T) {
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 1000 {
+		s.Clock().Advance(time.Hour)
+		s.Clock().Advance(-time.Hour)
+	}
+	s.Clock().Advance(time.Hour)
+	if got := s.Clock().Offset(); got != time.Hour {
+		t.Errorf("got %v, want an hour", got)
+	}
+}

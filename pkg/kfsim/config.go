@@ -10,7 +10,8 @@ import (
 type Config struct {
 	// Seed decides every id, token and code, and every throw of the dice in faults and reordering.
 	Seed uint64
-	// Now is the clock under the virtual clock; nil means time.Now.
+	// Now is the clock under the virtual clock; nil means time.Now. With one of the caller's, steps of a
+	// script are due at calls and moves of Clock only, so that a run can be repeated exactly.
 	Now func() time.Time
 	// Wait is how latency, pauses between callback attempts and late effects pass time: real time,
 	// not the virtual clock. It returns early, with the error, when ctx ends. nil means a timer.

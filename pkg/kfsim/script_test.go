@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -113,43 +114,72 @@ func TestScriptOfConfigBeginsAnewAfterReset(t *testing.T) {
 	}
 }
 
-// TestRunPlaysTheScriptInTime: the timer waits the step's time at the clock's speed, and is set anew
-// when the clock moves.
+// TestRunPlaysTheScriptInTime: the timer waits the step's time at the clock's speed, is set anew when
+// the clock changes, and plays the step.
 func TestRunPlaysTheScriptInTime(t *testing.T) {
-	waits := make(chan time.Duration, 9)
-	release := make(chan struct{})
-	r := newRig(t, Config{Wait: func(ctx context.Context, d time.Duration) error {
+	waits, release := make(chan time.Duration, 9), make(chan struct{})
+	r := newRig(t, Config{Now: time.Now, Wait: func(ctx context.Context, d time.Duration) error {
 		waits <- d
 		return waitFor(release)(ctx, d)
 	}})
+	r.ticks = true
+	about := func(want time.Duration) {
+		t.Helper()
+		if d := <-waits; d > want+time.Millisecond || d < want/2 {
+			t.Errorf("waits %v, want about %v", d, want)
+		}
+	}
 	r.LoadScript(mustScript(t, `{"steps":[{"at":"1h","remove_faults":{}}]}`))
 	done := make(chan error, 1)
 	ctx, stop := context.WithCancel(context.Background())
 	go func() { done <- r.Run(ctx) }()
-	if d := <-waits; d != time.Hour {
-		t.Errorf("waits %v, want an hour", d)
-	}
+	about(time.Hour)
 	r.must(r.Clock().SetSpeed(60))
-	if d := <-waits; d != time.Minute {
-		t.Errorf("at 60 times the speed: waits %v, want a minute", d)
-	}
+	about(time.Minute)
 	r.Clock().Advance(time.Hour)
 	r.wait(KindScript, 1)
 	stop()
 	r.must(<-done)
 }
 
-// TestRunDoesNotSpin: a Wait that returns at once and a clock that stands still are no reason to.
-func TestRunDoesNotSpin(t *testing.T) {
-	waits := make(chan time.Duration) // a second wait would block, and Run with it
-	ctx, stop := context.WithCancel(context.Background())
-	r := newRig(t, Config{Wait: func(_ context.Context, d time.Duration) error { waits <- d; return nil }})
-	r.LoadScript(mustScript(t, `{"steps":[{"at":"1h","remove_faults":{}}]}`))
+// TestRunPlaysByItself: no call and no move of the clock, only time.
+func TestRunPlaysByItself(t *testing.T) {
+	r := newRig(t, Config{Now: time.Now})
+	r.ticks = true
+	r.must(r.Clock().SetSpeed(60_000))
+	r.LoadScript(mustScript(t, `{"steps":[{"at":"10m","remove_faults":{}},{"at":"20m","revoke_tokens":{}}]}`))
 	done := make(chan error, 1)
+	ctx, stop := context.WithCancel(context.Background())
 	go func() { done <- r.Run(ctx) }()
-	<-waits
+	r.wait(KindScript, 2)
 	stop()
 	r.must(<-done)
+}
+
+// TestRunDoesNotSpin: a Wait that comes back at once is not asked for ever.
+func TestRunDoesNotSpin(t *testing.T) {
+	var asked atomic.Int32
+	first := make(chan struct{})
+	r := newRig(t, Config{Now: time.Now, Wait: func(context.Context, time.Duration) error {
+		if asked.Add(1) == 1 {
+			close(first)
+		}
+		return nil
+	}})
+	r.ticks = true
+	r.LoadScript(mustScript(t, `{"steps":[{"at":"1h","remove_faults":{}}]}`))
+	done := make(chan error, 1)
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { done <- r.Run(ctx) }()
+	<-first
+	for range 1000 { // while it runs
+		r.says(ann, "hi")
+	}
+	stop()
+	r.must(<-done)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times, want once", n)
+	}
 }
 
 func TestControlScript(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 )
 
 // runner plays one script. Steps are due by the clock or by calls, and are looked at when a call has
-// been decided, when the clock was moved, and by Run's timer.
+// been decided, when the clock was moved, and by Run's timer if the clock is the real one.
 type runner struct {
 	mu      sync.Mutex
 	script  Script
@@ -60,8 +60,8 @@ func (r *runner) due(now time.Time) int {
 }
 
 // LoadScript begins a script in place of the one before, and plays what is due at once. Times and
-// calls count from now. While Run runs, steps come at their time; without it, at the first call or
-// move of the clock after.
+// calls count from now. While Run runs, steps come at their time; without it, or with a Config.Now of
+// the caller's, at the first call or move of the clock after.
 func (s *Sim) LoadScript(script Script) {
 	s.script.load(script, s.clock.Now())
 	s.play()
@@ -116,12 +116,11 @@ func (s *Sim) playStep(i int) {
 	r.poke()
 }
 
-// runScript plays steps at their time until ctx ends.
+// runScript plays steps at their time until ctx ends. A Wait that comes back too early is not asked
+// again before something has changed.
 func (s *Sim) runScript(ctx context.Context) {
 	for ctx.Err() == nil {
-		s.play()
-		now := s.clock.Now()
-		wait, changed := s.script.until(now, s.clock.Speed())
+		wait, changed := s.script.until(s.clock.Now(), s.clock.Speed())
 		if wait > 0 {
 			timer, cancel := context.WithCancel(ctx)
 			go func() {
@@ -133,11 +132,12 @@ func (s *Sim) runScript(ctx context.Context) {
 			}()
 			err := s.cfg.Wait(timer, wait)
 			cancel()
-			if err != nil || s.clock.Now().After(now) {
+			if err != nil {
 				continue
 			}
+			s.play()
 		}
-		select { // nothing to wait for, or a clock that stands still
+		select {
 		case <-ctx.Done():
 		case <-changed:
 		}
@@ -157,7 +157,7 @@ func (r *runner) until(now time.Time, speed float64) (time.Duration, <-chan stru
 	if first == 0 || speed == 0 {
 		return 0, r.changed
 	}
-	return max(time.Duration(float64(first)/speed), time.Millisecond), r.changed
+	return time.Duration(float64(first)/speed) + time.Millisecond, r.changed // never too early
 }
 
 // ScriptStep is one step as GET /script shows it.

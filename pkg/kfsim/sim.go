@@ -24,6 +24,7 @@ type Sim struct {
 	stats     stats
 	doors     doors
 	script    runner
+	ticks     bool // the clock runs by itself, so that Run plays the script in time
 	load      loading
 
 	closed chan struct{}  // closed by Close: releases hanging calls, drops late effects
@@ -74,6 +75,7 @@ func newState(seed uint64) *state {
 
 // New checks cfg and makes an empty platform: no corp, no account, no customer. It does no I/O.
 func New(cfg Config) (*Sim, error) {
+	ticks := cfg.Now == nil
 	cfg = cfg.withDefaults()
 	p := cfg.Personality.withDefaults()
 	if err := p.validate(); err != nil {
@@ -86,7 +88,7 @@ func New(cfg Config) (*Sim, error) {
 		return nil, err
 	}
 	s := &Sim{
-		cfg: cfg, clock: newClock(cfg.Now), endpoints: platformEndpoints(), bodies: bodyChecks(),
+		cfg: cfg, ticks: ticks, clock: newClock(cfg.Now), endpoints: platformEndpoints(), bodies: bodyChecks(),
 		wake: make(chan struct{}, 1), closed: make(chan struct{}), st: newState(cfg.Seed), p: p, switches: cfg.Callbacks,
 		client: &http.Client{
 			Transport:     cfg.Transport,
