@@ -77,7 +77,10 @@ func (o *simOptions) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return usage(fmt.Errorf("--journal: %w", errors.Join(err, platform.Close(), steering.Close())))
 	}
-	defer func() { err = errors.Join(err, finish()) }()
+	defer func() {
+		sim.Close() // first, so that the file has the load's end
+		err = errors.Join(err, finish())
+	}()
 	sim.LoadScript(script)
 	if load != nil {
 		if err := sim.StartLoad(*load); err != nil {

@@ -80,7 +80,7 @@ func TestSimDoesWhatItsFlagsSay(t *testing.T) {
 		code := run(ctx, []string{"sim", "-o", "json", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--corp", "ww0123456789abcdef", "--secret", "s3cret",
 			"--token", "T0ken", "--aes-key", strings.Repeat("A", 43), "--open-kfid", "wkDESK", "--accounts", "3", "--customers", "4", "--seed", "7", "--speed", "60",
 			"--script", script, "--journal", journal, "--journal-limit", "1000", "--personality", personality, "--personality", "empty_page_every=3", "--personality", "repeated_msgid=accept",
-			"--load", `{"count":5}`}, strings.NewReader(""), w, &errs)
+			"--load", `{"per_second":50}`}, strings.NewReader(""), w, &errs)
 		_ = w.Close()
 		done <- code
 	}()
@@ -120,7 +120,7 @@ func TestSimDoesWhatItsFlagsSay(t *testing.T) {
 		t.Errorf("got account %q and %d customers", at.Account.OpenKfID, len(at.Customers))
 	}
 	for path, want := range map[string]string{
-		"/personality": `"empty_page_every":3`, "/clock": `"speed":60`, "/script": `"fired":true`, "/load": `"count":5`, "/state": "wkDESK",
+		"/personality": `"empty_page_every":3`, "/clock": `"speed":60`, "/script": `"fired":true`, "/load": `"per_second":50`, "/state": "wkDESK",
 		"/faults": `"id":"busy"`,
 	} {
 		if body := read(at.Control + path); !strings.Contains(body, want) {
@@ -140,8 +140,8 @@ func TestSimDoesWhatItsFlagsSay(t *testing.T) {
 			t.Errorf("journal line %d: got %s, want %s", i+1, line, want)
 		}
 	}
-	if !strings.Contains(string(text), `"path":"kf/account/list"`) || strings.Contains(string(text), "s3cret") {
-		t.Error("the journal lacks the call, or holds the secret")
+	if !strings.Contains(string(text), `"path":"kf/account/list"`) || !strings.Contains(string(text), `"kind":"load","reason":"ended"`) || strings.Contains(string(text), "s3cret") {
+		t.Error("the journal lacks the call or the end of the load, or holds the secret")
 	}
 }
 
