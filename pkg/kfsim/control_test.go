@@ -249,8 +249,18 @@ func TestManual(t *testing.T) {
 			continue
 		}
 		method, path, body := curl(t, line)
-		if path == "/tap" {
+		switch path {
+		case "/tap":
 			c.furnishForManual(platform)
+		case "/upgrade/accept":
+			c.token = c.get("gettoken", url.Values{"corpid": {"ww0000sim000000001"}, "corpsecret": {"s3cret"}}).str("access_token") // the one before was revoked
+			c.wantCode("recommend", c.post("kf/customer/upgrade_service", obj{"open_kfid": kf, "external_userid": ann, "type": 1, "member": obj{"userid": "lisi"}}), 0)
+		case "/uploads/finish":
+			p := c.Personality()
+			p.UploadJobsWait = true
+			c.must(c.SetPersonality(p))
+			job := c.post("media/upload_by_url", obj{"scene": 1, "type": "video", "filename": "v.mp4", "url": "https://e.example/v.mp4", "md5": md5Of([]byte("123456"))})
+			body = strings.ReplaceAll(body, "JOBID", job.str("jobid"))
 		}
 		last := c.ok(method, path, strings.ReplaceAll(body, "MSGID", c.lastMsgID))
 		if id, _ := last["msgid"].(string); id != "" {
@@ -262,7 +272,7 @@ func TestManual(t *testing.T) {
 	_, _, index := c.do("GET", "/", "")
 	for line := range strings.Lines(index) {
 		method, path, found := strings.Cut(strings.TrimSpace(line), " ")
-		path = strings.ReplaceAll(strings.ReplaceAll(path, "/accounts/{id}", "/accounts/wkOLD"), "{id}", "slow")
+		path = strings.NewReplacer("/accounts/{id}", "/accounts/wkOLD", "/corps/{id}", "/corps/ww0000sim000000001", "{id}", "slow").Replace(path)
 		if found && method != "kfsim" && path != "/phone/changes" && !shown[method+" "+path] {
 			t.Errorf("docs/simulator.md has no command for %s %s", method, path)
 		}

@@ -146,7 +146,7 @@ func TestGoldenPersonalityNames(t *testing.T) {
 	for i := range reflect.TypeFor[Personality]().NumField() {
 		f := reflect.TypeFor[Personality]().Field(i)
 		name := f.Tag.Get("json")
-		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || there[name] {
+		if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" || there[name] {
 			t.Errorf("%s: the JSON name %q is empty, taken or no snake_case", f.Name, name)
 		}
 		there[name] = true

@@ -1,5 +1,0 @@
-//go:build !race
-
-package kfsim
-
-const raceDetector = false
