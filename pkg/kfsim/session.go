@@ -223,6 +223,8 @@ func transRefusal(v *conversation, acc *account, to int, servicer string, now ti
 	switch m := acc.servicer(servicer); {
 	case m == nil:
 		return refuse(95014, "the userid is no servicer of the account")
+	case slices.Contains(acc.corp.Inactive, servicer):
+		return refuse(95014, "the servicer has not activated WeCom")
 	case m.status != ServicerReceiving:
 		return refuse(95019, "the servicer does not receive at the moment")
 	}
