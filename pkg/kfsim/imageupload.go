@@ -8,6 +8,7 @@ import (
 )
 
 const (
+	minImageURL = 5       // bytes of uploadimg, one fewer than of other uploads: path/90256
 	maxImageURL = 2 << 20 // bytes of uploadimg: path/90256
 	imageMonth  = 30 * 24 * time.Hour
 )
@@ -18,8 +19,8 @@ func (r *request) uploadImage() answer {
 	switch ext := strings.ToLower(path.Ext(name)); {
 	case a.code != 0:
 		return a
-	case len(data) < minMedia:
-		return refuse(40006, "the file does not have more than 5 bytes")
+	case len(data) < minImageURL:
+		return refuse(40006, "the image does not have 5 bytes")
 	case len(data) > maxImageURL:
 		return refuse(40009, "the image has more than 2 MiB")
 	case r.sim.p.LaxMedia:
