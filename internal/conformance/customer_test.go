@@ -23,7 +23,7 @@ func batchGet(w *world) {
 	got(w.Enter(kfsim.Enter{OpenKfID: desk, ExternalUserID: ann, Scene: "s", SceneParam: "p", WechatChannels: json.RawMessage(`{"shop_nickname":"Shop","scene":4}`)}))(w)
 	row := kfapi.Customer{ExternalUserID: ann, Nickname: "Ann", Avatar: "https://img.example/ann", Gender: 2, UnionID: "oANN"}
 	ask := func(need kfapi.Flag) kfapi.CustomerBatchGetResponse {
-		r := got(w.c.CustomerBatchGet(w.ctx, w.token, kfapi.CustomerBatchGetRequest{ExternalUserIDList: []string{ann, bob, "wmNOBODY"}, NeedEnterSessionContext: need}))(w)
+		r := got(w.c.CustomerBatchGet(w.t.Context(), w.token, kfapi.CustomerBatchGetRequest{ExternalUserIDList: []string{ann, bob, "wmNOBODY"}, NeedEnterSessionContext: need}))(w)
 		w.fine(r.Reply)
 		same(w.t, "invalid: who was silent, and nobody", r.InvalidExternalUserID, []string{bob, "wmNOBODY"})
 		return r
@@ -56,7 +56,7 @@ func batchGetAll(w *world) {
 		found = append(found, id)
 	}
 	calls := w.Calls("kf/customer/batchget")
-	all := got(w.c.CustomerBatchGetAll(w.ctx, w.token, kfapi.CustomerBatchGetRequest{ExternalUserIDList: ids}))(w)
+	all := got(w.c.CustomerBatchGetAll(w.t.Context(), w.token, kfapi.CustomerBatchGetRequest{ExternalUserIDList: ids}))(w)
 	var names []string
 	for _, c := range all.CustomerList {
 		names = append(names, c.Nickname)
@@ -76,7 +76,7 @@ func (w *world) upgrades(exclusive bool) {
 
 func upgradeConfig(w *world) {
 	ask := func() (users []string, departments []int, chats []string) {
-		r := got(w.c.CustomerGetUpgradeServiceConfig(w.ctx, w.token))(w)
+		r := got(w.c.CustomerGetUpgradeServiceConfig(w.t.Context(), w.token))(w)
 		w.fine(r.Reply)
 		return r.MemberRange.UserIDList, r.MemberRange.DepartmentIDList, r.GroupChatRange.ChatIDList
 	}
@@ -101,7 +101,7 @@ func upgradeService(w *world) {
 		if err := w.AcceptUpgrade(contact); err == nil {
 			w.t.Error("a customer took what nobody recommended")
 		}
-		w.fine(got(w.c.CustomerUpgradeService(w.ctx, w.token, req))(w))
+		w.fine(got(w.c.CustomerUpgradeService(w.t.Context(), w.token, req))(w))
 		same(w.t, "notice", w.onPhone(ann).Notice, kfsim.NoticeUpgradeOffered)
 		w.must(w.AcceptUpgrade(contact))
 	}
@@ -109,20 +109,20 @@ func upgradeService(w *world) {
 
 func cancelUpgrade(w *world) {
 	w.upgrades(false)
-	w.fine(got(w.c.CustomerUpgradeService(w.ctx, w.token, kfapi.UpgradeToMember(desk, ann, "lisi", "")))(w))
+	w.fine(got(w.c.CustomerUpgradeService(w.t.Context(), w.token, kfapi.UpgradeToMember(desk, ann, "lisi", "")))(w))
 	req := kfapi.CustomerCancelUpgradeServiceRequest{OpenKfID: desk, ExternalUserID: ann}
-	w.fine(got(w.c.CustomerCancelUpgradeService(w.ctx, w.token, req))(w))
+	w.fine(got(w.c.CustomerCancelUpgradeService(w.t.Context(), w.token, req))(w))
 	same(w.t, "notice", w.onPhone(ann).Notice, kfsim.NoticeUpgradeCancelled)
 	if err := w.AcceptUpgrade(kfsim.Contact{OpenKfID: desk, ExternalUserID: ann}); err == nil {
 		w.t.Error("the recommendation is still there")
 	}
-	w.fine(got(w.c.CustomerCancelUpgradeService(w.ctx, w.token, req))(w)) // may be repeated
+	w.fine(got(w.c.CustomerCancelUpgradeService(w.t.Context(), w.token, req))(w)) // may be repeated
 }
 
 func qualification(w *world) {
 	for _, bound := range []bool{false, true} {
 		w.corp(func(c *kfsim.Corp) { c.ChannelsBound = bound })
-		r := got(w.c.GetCorpQualification(w.ctx, w.token))(w)
+		r := got(w.c.GetCorpQualification(w.t.Context(), w.token))(w)
 		w.fine(r.Reply)
 		same(w.t, "bound", bool(r.WechatChannelsBinding), bound)
 	}

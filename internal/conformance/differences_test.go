@@ -124,7 +124,7 @@ func TestSizesOfFilesAgree(t *testing.T) {
 // TestSceneParamAgrees is the one limit of a link.
 func TestSceneParamAgrees(t *testing.T) {
 	w := newWorld(t)
-	way := got(w.c.AddContactWay(w.ctx, w.token, kfapi.AddContactWayRequest{OpenKfID: desk, Scene: strings.Repeat("s", 32)}))(w)
+	way := got(w.c.AddContactWay(w.t.Context(), w.token, kfapi.AddContactWayRequest{OpenKfID: desk, Scene: strings.Repeat("s", 32)}))(w)
 	param := strings.Repeat("客", 42) + "xx" // 128 bytes
 	link := got(kfapi.ContactURL(way.URL, param))(w)
 	got(w.Enter(kfsim.Enter{ExternalUserID: ann, Link: link}))(w)
@@ -134,7 +134,7 @@ func TestSceneParamAgrees(t *testing.T) {
 	got(w.Enter(kfsim.Enter{ExternalUserID: ann, Link: link + "x"}))(w)
 	same(t, "129 bytes do not come back", w.lastEvent().(*kfapi.EnterSession).SceneParam, "")
 	w.likes(kfsim.Personality{OldContactLinks: true})
-	old := got(w.c.AddContactWay(w.ctx, w.token, kfapi.AddContactWayRequest{OpenKfID: desk, Scene: "s"}))(w)
+	old := got(w.c.AddContactWay(w.t.Context(), w.token, kfapi.AddContactWayRequest{OpenKfID: desk, Scene: "s"}))(w)
 	_, err = kfapi.ContactURL(old.URL, "x")
 	same(t, "an old link takes none", kfapi.NotSent(err), true)
 }
@@ -144,10 +144,10 @@ func TestRangeOfADownloadAgrees(t *testing.T) {
 	w := newWorld(t)
 	id := got(w.AddMedia(kfsim.Media{Type: "file", FileName: "a.bin", Data: bytes.Repeat([]byte("x"), 20<<20+2)}))(w)
 	same(t, "20 MiB", len(w.download(id, kfapi.RangeBytes(1, 20<<20))), 20<<20)
-	_, err := w.c.MediaGet(w.ctx, w.token, id, kfapi.RangeBytes(1, 20<<20+1))
+	_, err := w.c.MediaGet(w.t.Context(), w.token, id, kfapi.RangeBytes(1, 20<<20+1))
 	same(t, "the client refuses a byte more", kfapi.NotSent(err), true)
-	_, err = w.c.MediaGet(w.ctx, w.token, id, kfapi.RangeLast(20<<20+1))
+	_, err = w.c.MediaGet(w.t.Context(), w.token, id, kfapi.RangeLast(20<<20+1))
 	same(t, "and at the end", kfapi.NotSent(err), true)
-	_, err = w.c.MediaGet(w.ctx, w.token, id, kfapi.RangeFrom(1))
+	_, err = w.c.MediaGet(w.t.Context(), w.token, id, kfapi.RangeFrom(1))
 	w.refused("the simulator", err, 830002)
 }

@@ -14,7 +14,7 @@ func sessionRows() []row {
 	const pull, trans = "kf/sync_msg", "kf/service_state/trans"
 	syncs := func(req kfapi.SyncMsgRequest) func(*world) error {
 		req.OpenKfID = desk
-		return func(w *world) error { return second(w.c.SyncMsg(w.ctx, w.token, req)) }
+		return func(w *world) error { return second(w.c.SyncMsg(w.t.Context(), w.token, req)) }
 	}
 	move := func(what string, code int, to kfapi.ServiceState, servicer string, set func(*world)) row {
 		return row{trans, what, code, func(w *world) error {
@@ -23,7 +23,7 @@ func sessionRows() []row {
 			if set != nil {
 				set(w)
 			}
-			return second(w.c.ServiceStateTrans(w.ctx, w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: to, ServicerUserID: servicer}))
+			return second(w.c.ServiceStateTrans(w.t.Context(), w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: to, ServicerUserID: servicer}))
 		}}
 	}
 	wrote := func(w *world) { w.says(ann, "hello") }
@@ -73,7 +73,7 @@ func corpRows() []row {
 		return row{add, what, code, func(w *world) error {
 			media := w.file(kfapi.MediaImage)
 			set(w)
-			return second(w.c.AccountAdd(w.ctx, w.token, kfapi.AccountAddRequest{Name: "new", MediaID: media}))
+			return second(w.c.AccountAdd(w.t.Context(), w.token, kfapi.AccountAddRequest{Name: "new", MediaID: media}))
 		}}
 	}
 	servicer := func(what string, code int, users []string, departments []int, set func(*world)) row {
@@ -81,7 +81,7 @@ func corpRows() []row {
 			if set != nil {
 				set(w)
 			}
-			r, err := w.c.ServicerAdd(w.ctx, w.token, kfapi.ServicerAddRequest{OpenKfID: desk, UserIDList: users, DepartmentIDList: departments})
+			r, err := w.c.ServicerAdd(w.t.Context(), w.token, kfapi.ServicerAddRequest{OpenKfID: desk, UserIDList: users, DepartmentIDList: departments})
 			return rowError("servicer/add", r, err)
 		}}
 	}
@@ -90,7 +90,7 @@ func corpRows() []row {
 			if set != nil {
 				set(w)
 			}
-			return second(w.c.CustomerUpgradeService(w.ctx, w.token, req))
+			return second(w.c.CustomerUpgradeService(w.t.Context(), w.token, req))
 		}}
 	}
 	member := func(id string) kfapi.CustomerUpgradeServiceRequest { return kfapi.UpgradeToMember(desk, ann, id, "") }
@@ -108,16 +108,16 @@ func corpRows() []row {
 		{add, "no name", 95006, func(w *world) error { return w.raw(add, `{"media_id":"x"}`) }},
 		{add, "no picture", 41006, func(w *world) error { return w.raw(add, `{"name":"new"}`) }},
 		{"kf/account/del", "the last account", 95005, func(w *world) error {
-			return second(w.c.AccountDel(w.ctx, w.token, kfapi.AccountDelRequest{OpenKfID: desk}))
+			return second(w.c.AccountDel(w.t.Context(), w.token, kfapi.AccountDelRequest{OpenKfID: desk}))
 		}},
 		{update, "a name of 17 characters", 95006, func(w *world) error {
 			return w.raw(update, `{"open_kfid":"`+desk+`","name":"`+strings.Repeat("客", 17)+`"}`)
 		}},
 		{update, "an unknown picture", 40007, func(w *world) error {
-			return second(w.c.AccountUpdate(w.ctx, w.token, kfapi.AccountUpdateRequest{OpenKfID: desk, MediaID: "none"}))
+			return second(w.c.AccountUpdate(w.t.Context(), w.token, kfapi.AccountUpdateRequest{OpenKfID: desk, MediaID: "none"}))
 		}},
 		{update, "nothing to change", 40058, func(w *world) error {
-			return second(w.c.AccountUpdate(w.ctx, w.token, kfapi.AccountUpdateRequest{OpenKfID: desk}))
+			return second(w.c.AccountUpdate(w.t.Context(), w.token, kfapi.AccountUpdateRequest{OpenKfID: desk}))
 		}},
 
 		servicer("an unknown member", 60111, []string{"nobody"}, nil, nil),
@@ -134,16 +134,16 @@ func corpRows() []row {
 		servicer("one department too many", 40058, nil, []int{2, 3}, func(w *world) { w.likes(kfsim.Personality{DepartmentLimit: 1}) }),
 		{enlist, "a department that is no number above 0", 40066, func(w *world) error { return w.raw(enlist, `{"open_kfid":"`+desk+`","department_id_list":[0]}`) }},
 		{"kf/servicer/del", "a userid with a space", 40003, func(w *world) error {
-			r, err := w.c.ServicerDel(w.ctx, w.token, kfapi.ServicerDelRequest{OpenKfID: desk, UserIDList: []string{"li si"}})
+			r, err := w.c.ServicerDel(w.t.Context(), w.token, kfapi.ServicerDelRequest{OpenKfID: desk, UserIDList: []string{"li si"}})
 			return rowError("servicer/del", r, err)
 		}},
 		{"idconvert/open_kfid", "an app of the corp's own", 48002, func(w *world) error {
-			return second(w.c.IDConvertOpenKfID(w.ctx, w.token, kfapi.IDConvertOpenKfIDRequest{OpenKfIDList: []string{desk}}))
+			return second(w.c.IDConvertOpenKfID(w.t.Context(), w.token, kfapi.IDConvertOpenKfIDRequest{OpenKfIDList: []string{desk}}))
 		}},
 
 		{"kf/customer/get_upgrade_service_config", "nothing configured", 95021, func(w *world) error {
 			w.likes(kfsim.Personality{NoUpgradeConfigCode: 95021})
-			return second(w.c.CustomerGetUpgradeServiceConfig(w.ctx, w.token))
+			return second(w.c.CustomerGetUpgradeServiceConfig(w.t.Context(), w.token))
 		}},
 		upgrade("nothing configured", 95021, member("lisi"), nil),
 		upgrade("the administrator recommends already", 95015, member("lisi"), func(w *world) { w.upgrades(true) }),
@@ -155,19 +155,19 @@ func corpRows() []row {
 		}},
 		{"kf/customer/cancel_upgrade_service", "nothing to take back", 95021, func(w *world) error {
 			w.likes(kfsim.Personality{NoUpgradeCode: 95021})
-			return second(w.c.CustomerCancelUpgradeService(w.ctx, w.token, kfapi.CustomerCancelUpgradeServiceRequest{OpenKfID: desk, ExternalUserID: ann}))
+			return second(w.c.CustomerCancelUpgradeService(w.t.Context(), w.token, kfapi.CustomerCancelUpgradeServiceRequest{OpenKfID: desk, ExternalUserID: ann}))
 		}},
 		{"kf/get_servicer_statistic", "an unknown servicer", 60111, func(w *world) error {
-			return second(w.c.GetServicerStatistic(w.ctx, w.token, kfapi.GetServicerStatisticRequest{OpenKfID: desk, ServicerUserID: "nobody", StartTime: day(-1), EndTime: day(-1)}))
+			return second(w.c.GetServicerStatistic(w.t.Context(), w.token, kfapi.GetServicerStatisticRequest{OpenKfID: desk, ServicerUserID: "nobody", StartTime: day(-1), EndTime: day(-1)}))
 		}},
 	}
 	for what, days := range map[string][2]int{"today": {0, 0}, "half a year and a day ago": {-181, -170}} {
 		rows = append(rows,
 			row{"kf/get_corp_statistic", what, 40058, func(w *world) error {
-				return second(w.c.GetCorpStatistic(w.ctx, w.token, kfapi.GetCorpStatisticRequest{OpenKfID: desk, StartTime: day(days[0]), EndTime: day(days[1])}))
+				return second(w.c.GetCorpStatistic(w.t.Context(), w.token, kfapi.GetCorpStatisticRequest{OpenKfID: desk, StartTime: day(days[0]), EndTime: day(days[1])}))
 			}},
 			row{"kf/get_servicer_statistic", what, 40058, func(w *world) error {
-				return second(w.c.GetServicerStatistic(w.ctx, w.token, kfapi.GetServicerStatisticRequest{OpenKfID: desk, StartTime: day(days[0]), EndTime: day(days[1])}))
+				return second(w.c.GetServicerStatistic(w.t.Context(), w.token, kfapi.GetServicerStatisticRequest{OpenKfID: desk, StartTime: day(days[0]), EndTime: day(days[1])}))
 			}})
 	}
 	return rows
@@ -179,21 +179,21 @@ func knowledgeRows() []row {
 	defaultGroup := func(w *world) string { return w.groups(kfapi.KnowledgeListGroupRequest{})[0].GroupID }
 	addGroup := func(name string) func(*world) error {
 		return func(w *world) error {
-			return second(w.c.KnowledgeAddGroup(w.ctx, w.token, kfapi.KnowledgeAddGroupRequest{Name: name}))
+			return second(w.c.KnowledgeAddGroup(w.t.Context(), w.token, kfapi.KnowledgeAddGroupRequest{Name: name}))
 		}
 	}
 	delGroup := func(w *world, id string) error {
-		return second(w.c.KnowledgeDelGroup(w.ctx, w.token, kfapi.KnowledgeDelGroupRequest{GroupID: id}))
+		return second(w.c.KnowledgeDelGroup(w.t.Context(), w.token, kfapi.KnowledgeDelGroupRequest{GroupID: id}))
 	}
 	modGroup := func(w *world, id, name string) error {
-		return second(w.c.KnowledgeModGroup(w.ctx, w.token, kfapi.KnowledgeModGroupRequest{GroupID: id, Name: name}))
+		return second(w.c.KnowledgeModGroup(w.t.Context(), w.token, kfapi.KnowledgeModGroupRequest{GroupID: id, Name: name}))
 	}
 	addIntent := func(w *world, req kfapi.KnowledgeAddIntentRequest) (string, error) {
-		r, err := w.c.KnowledgeAddIntent(w.ctx, w.token, req)
+		r, err := w.c.KnowledgeAddIntent(w.t.Context(), w.token, req)
 		return r.IntentID, err
 	}
 	modIntent := func(w *world, req kfapi.KnowledgeModIntentRequest) error {
-		return second(w.c.KnowledgeModIntent(w.ctx, w.token, req))
+		return second(w.c.KnowledgeModIntent(w.t.Context(), w.token, req))
 	}
 	rows := []row{
 		{path + "add_group", "a name again", 40058, func(w *world) error { w.addGroup("A"); return addGroup("A")(w) }},
@@ -215,10 +215,10 @@ func knowledgeRows() []row {
 		{path + "mod_group", "the default group", 40058, func(w *world) error { return modGroup(w, defaultGroup(w), "A") }},
 		{path + "mod_group", "the name of another", 40058, func(w *world) error { w.addGroup("A"); return modGroup(w, w.addGroup("B"), "A") }},
 		{path + "list_group", "an unknown group", 40058, func(w *world) error {
-			return second(w.c.KnowledgeListGroup(w.ctx, w.token, kfapi.KnowledgeListGroupRequest{GroupID: "none"}))
+			return second(w.c.KnowledgeListGroup(w.t.Context(), w.token, kfapi.KnowledgeListGroupRequest{GroupID: "none"}))
 		}},
 		{path + "list_group", "a cursor of nobody", 40058, func(w *world) error {
-			return second(w.c.KnowledgeListGroup(w.ctx, w.token, kfapi.KnowledgeListGroupRequest{Cursor: "none"}))
+			return second(w.c.KnowledgeListGroup(w.t.Context(), w.token, kfapi.KnowledgeListGroupRequest{Cursor: "none"}))
 		}},
 		{path + "add_intent", "an unknown group", 40058, func(w *world) error {
 			req := intent(w, "why?", nil)
@@ -238,7 +238,7 @@ func knowledgeRows() []row {
 			return second(addIntent(w, intent(w, "why?", nil)))
 		}},
 		{path + "del_intent", "an unknown question", 40058, func(w *world) error {
-			return second(w.c.KnowledgeDelIntent(w.ctx, w.token, kfapi.KnowledgeDelIntentRequest{IntentID: "none"}))
+			return second(w.c.KnowledgeDelIntent(w.t.Context(), w.token, kfapi.KnowledgeDelIntentRequest{IntentID: "none"}))
 		}},
 		{path + "mod_intent", "an unknown question", 40058, func(w *world) error { return modIntent(w, kfapi.KnowledgeModIntentRequest{IntentID: "none"}) }},
 		{path + "mod_intent", "another's question", 40058, func(w *world) error {
@@ -247,11 +247,11 @@ func knowledgeRows() []row {
 			return modIntent(w, kfapi.KnowledgeModIntentRequest{IntentID: id, Question: ask("why?")})
 		}},
 		{path + "list_intent", "an unknown question", 40058, func(w *world) error {
-			return second(w.c.KnowledgeListIntent(w.ctx, w.token, kfapi.KnowledgeListIntentRequest{IntentID: "none"}))
+			return second(w.c.KnowledgeListIntent(w.t.Context(), w.token, kfapi.KnowledgeListIntentRequest{IntentID: "none"}))
 		}},
 		{path + "list_intent", "a cursor of the groups", 40058, func(w *world) error {
-			r := got(w.c.KnowledgeListGroup(w.ctx, w.token, kfapi.KnowledgeListGroupRequest{}))(w)
-			return second(w.c.KnowledgeListIntent(w.ctx, w.token, kfapi.KnowledgeListIntentRequest{Cursor: r.NextCursor}))
+			r := got(w.c.KnowledgeListGroup(w.t.Context(), w.token, kfapi.KnowledgeListGroupRequest{}))(w)
+			return second(w.c.KnowledgeListIntent(w.t.Context(), w.token, kfapi.KnowledgeListIntentRequest{Cursor: r.NextCursor}))
 		}},
 	}
 	for _, a := range []struct {

@@ -168,7 +168,7 @@ func accountRows() []row {
 	}
 	rows = append(rows, row{"kf/get_corp_statistic", "no account", 40058, func(w *world) error {
 		w.likes(kfsim.Personality{StatisticNeedsAccount: true})
-		return second(w.c.GetCorpStatistic(w.ctx, w.token, kfapi.GetCorpStatisticRequest{StartTime: day(-1), EndTime: day(-1)}))
+		return second(w.c.GetCorpStatistic(w.t.Context(), w.token, kfapi.GetCorpStatisticRequest{StartTime: day(-1), EndTime: day(-1)}))
 	}})
 	return append(rows, userRows()...)
 }
@@ -202,7 +202,7 @@ func userRows() []row {
 // credentialRows are the calls that take a secret.
 func credentialRows() []row {
 	ask := func(id, secret string) func(*world) error {
-		return func(w *world) error { return second(w.c.GetToken(w.ctx, id, secret)) }
+		return func(w *world) error { return second(w.c.GetToken(w.t.Context(), id, secret)) }
 	}
 	after := func(set func(*world), do func(*world) error) func(*world) error {
 		return func(w *world) error { set(w); return do(w) }
@@ -227,8 +227,10 @@ func credentialRows() []row {
 		}, right)},
 	}
 	for path, token := range map[string]func(w *world, id, secret string) error{
-		"token":        func(w *world, id, secret string) error { return second(w.c.OfficialToken(w.ctx, id, secret)) },
-		"stable_token": func(w *world, id, secret string) error { return second(w.c.StableToken(w.ctx, id, secret, true)) },
+		"token": func(w *world, id, secret string) error { return second(w.c.OfficialToken(w.t.Context(), id, secret)) },
+		"stable_token": func(w *world, id, secret string) error {
+			return second(w.c.StableToken(w.t.Context(), id, secret, true))
+		},
 	} {
 		part := func(what string, code int, name, value string) row {
 			return row{path, what, code, func(w *world) error {

@@ -11,11 +11,11 @@ import (
 )
 
 func (w *world) upload(kind, name string, data []byte) error {
-	return second(w.c.MediaUpload(w.ctx, w.token, kind, name, "", bytes.NewReader(data), int64(len(data))))
+	return second(w.c.MediaUpload(w.t.Context(), w.token, kind, name, "", bytes.NewReader(data), int64(len(data))))
 }
 
 func (w *world) uploadImage(name string, data []byte) error {
-	return second(w.c.MediaUploadImg(w.ctx, w.token, name, "", bytes.NewReader(data), int64(len(data))))
+	return second(w.c.MediaUploadImg(w.t.Context(), w.token, name, "", bytes.NewReader(data), int64(len(data))))
 }
 
 // form makes the next upload carry another form: one part of this name.
@@ -100,8 +100,12 @@ func downloadRows() []row {
 	add := func(w *world, data string) string {
 		return got(w.AddMedia(kfsim.Media{Type: "file", FileName: "a.bin", Data: []byte(data)}))(w)
 	}
-	fetch := func(w *world, id string, rng kfapi.Range) error { return second(w.c.MediaGet(w.ctx, w.token, id, rng)) }
-	fetchVoice := func(w *world, id string) error { return second(w.c.MediaGetJSSDK(w.ctx, w.token, id, kfapi.Range{})) }
+	fetch := func(w *world, id string, rng kfapi.Range) error {
+		return second(w.c.MediaGet(w.t.Context(), w.token, id, rng))
+	}
+	fetchVoice := func(w *world, id string) error {
+		return second(w.c.MediaGetJSSDK(w.t.Context(), w.token, id, kfapi.Range{}))
+	}
 	rows := []row{
 		{get, "an unknown id", 40007, func(w *world) error { return fetch(w, "none", kfapi.Range{}) }},
 		{get, "after three days", 40007, func(w *world) error {
@@ -122,7 +126,7 @@ func downloadRows() []row {
 		{jssdk, "a customer's file", 40007, func(w *world) error { return fetchVoice(w, add(w, "sample")) }},
 		{jssdk, "no id", 41006, func(w *world) error { w.query("media_id", ""); return fetchVoice(w, "x") }},
 		{result, "an unknown job", 40058, func(w *world) error {
-			return second(w.c.MediaGetUploadByURLResult(w.ctx, w.token, kfapi.MediaGetUploadByURLResultRequest{JobID: "none"}))
+			return second(w.c.MediaGetUploadByURLResult(w.t.Context(), w.token, kfapi.MediaGetUploadByURLResultRequest{JobID: "none"}))
 		}},
 	}
 	body := func(scene int, kind, name, url, sum string) string {
@@ -155,8 +159,8 @@ func downloadRows() []row {
 			if f.file != nil {
 				w.must(w.ServeURL(*f.file))
 			}
-			job := got(w.c.MediaUploadByURL(w.ctx, w.token, kfapi.MediaUploadByURLRequest{Scene: 1, Type: "file", Filename: "a", URL: pageLink, MD5: sum}))(w)
-			r := got(w.c.MediaGetUploadByURLResult(w.ctx, w.token, kfapi.MediaGetUploadByURLResultRequest{JobID: job.JobID}))(w)
+			job := got(w.c.MediaUploadByURL(w.t.Context(), w.token, kfapi.MediaUploadByURLRequest{Scene: 1, Type: "file", Filename: "a", URL: pageLink, MD5: sum}))(w)
+			r := got(w.c.MediaGetUploadByURLResult(w.t.Context(), w.token, kfapi.MediaGetUploadByURLResultRequest{JobID: job.JobID}))(w)
 			return &kfapi.Error{Op: "upload", Code: r.Detail.ErrCode, Msg: r.Detail.ErrMsg}
 		}})
 	}

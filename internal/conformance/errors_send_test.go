@@ -14,7 +14,7 @@ const sending = "kf/send_msg"
 func hello() kfapi.Message { return kfapi.Text{Content: "hello"} }
 
 func (w *world) try(id string, m kfapi.Message) error {
-	return second(w.c.SendMsg(w.ctx, w.token, kfapi.SendMsgRequest{ToUser: ann, OpenKfID: desk, MsgID: id, Message: m}))
+	return second(w.c.SendMsg(w.t.Context(), w.token, kfapi.SendMsgRequest{ToUser: ann, OpenKfID: desk, MsgID: id, Message: m}))
 }
 
 // message is a row that sends m once Ann has written and set has been done.
@@ -126,7 +126,7 @@ func replyRows() []row {
 			w.says(ann, "hello")
 			id := w.send(ann, "", hello())
 			set(w, id)
-			return w.c.RecallMsg(w.ctx, w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk})
+			return w.c.RecallMsg(w.t.Context(), w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk})
 		}}
 	}
 	return []row{
@@ -136,7 +136,7 @@ func replyRows() []row {
 		{replying, "a code again", 41050, func(w *world) error {
 			c := w.welcomed(ann)
 			got(w.reply(c, hello()))(w)
-			return second(w.c.SendMsgOnEvent(w.ctx, w.token, kfapi.SendMsgOnEventRequest{Code: c, Message: hello()}))
+			return second(w.c.SendMsgOnEvent(w.t.Context(), w.token, kfapi.SendMsgOnEventRequest{Code: c, Message: hello()}))
 		}},
 		welcome("a msgid again", 40058, hello(), func(w *world, c string) { got(w.reply(c, hello()))(w) }),
 		welcome("once the customer has written", 41051, hello(), func(w *world, _ string) {
@@ -157,12 +157,12 @@ func replyRows() []row {
 		byFault(replying, 95016, "a candidate beside 95018, which the simulator answers"),
 
 		recall("an unknown msgid", 95028, func(w *world, id string) {
-			w.must(w.c.RecallMsg(w.ctx, w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk}))
+			w.must(w.c.RecallMsg(w.t.Context(), w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk}))
 		}),
 		recall("after two minutes", 95029, func(w *world, _ string) { w.later(2 * time.Minute) }),
 		recall("another app's message", 40058, func(w *world, _ string) { w.token = w.app("secret-two") }),
 		{recalling, "a message of nobody's", 95028, func(w *world) error {
-			return w.c.RecallMsg(w.ctx, w.token, kfapi.RecallMsgRequest{MsgID: "none", OpenKfID: desk})
+			return w.c.RecallMsg(w.t.Context(), w.token, kfapi.RecallMsgRequest{MsgID: "none", OpenKfID: desk})
 		}},
 		{recalling, "no msgid", 40058, func(w *world) error { return w.raw(recalling, `{"open_kfid":"`+desk+`"}`) }},
 	}

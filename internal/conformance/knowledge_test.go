@@ -21,14 +21,14 @@ func knowledgeCalls() map[string]func(*world) {
 
 func (w *world) groups(req kfapi.KnowledgeListGroupRequest) []kfapi.KnowledgeGroup {
 	w.t.Helper()
-	r := got(w.c.KnowledgeListGroup(w.ctx, w.token, req))(w)
+	r := got(w.c.KnowledgeListGroup(w.t.Context(), w.token, req))(w)
 	w.fine(r.Reply)
 	return r.GroupList
 }
 
 func (w *world) addGroup(name string) string {
 	w.t.Helper()
-	r := got(w.c.KnowledgeAddGroup(w.ctx, w.token, kfapi.KnowledgeAddGroupRequest{Name: name}))(w)
+	r := got(w.c.KnowledgeAddGroup(w.t.Context(), w.token, kfapi.KnowledgeAddGroupRequest{Name: name}))(w)
 	w.fine(r.Reply)
 	return r.GroupID
 }
@@ -37,9 +37,9 @@ func groups(w *world) {
 	before := w.groups(kfapi.KnowledgeListGroupRequest{})
 	id := w.addGroup("退换货退换货退换货退换货")
 	same(w.t, "made", w.groups(kfapi.KnowledgeListGroupRequest{}), append(before, kfapi.KnowledgeGroup{GroupID: id, Name: "退换货退换货退换货退换货"}))
-	w.fine(got(w.c.KnowledgeModGroup(w.ctx, w.token, kfapi.KnowledgeModGroupRequest{GroupID: id, Name: "Refunds"}))(w))
+	w.fine(got(w.c.KnowledgeModGroup(w.t.Context(), w.token, kfapi.KnowledgeModGroupRequest{GroupID: id, Name: "Refunds"}))(w))
 	same(w.t, "renamed", w.groups(kfapi.KnowledgeListGroupRequest{GroupID: id}), []kfapi.KnowledgeGroup{{GroupID: id, Name: "Refunds"}})
-	w.fine(got(w.c.KnowledgeDelGroup(w.ctx, w.token, kfapi.KnowledgeDelGroupRequest{GroupID: id}))(w))
+	w.fine(got(w.c.KnowledgeDelGroup(w.t.Context(), w.token, kfapi.KnowledgeDelGroupRequest{GroupID: id}))(w))
 	same(w.t, "deleted", w.groups(kfapi.KnowledgeListGroupRequest{}), before)
 }
 
@@ -53,7 +53,7 @@ func listGroups(w *world) {
 	var all []kfapi.KnowledgeGroup
 	cursor := ""
 	for i := 0; ; i++ {
-		r := got(w.c.KnowledgeListGroup(w.ctx, w.token, kfapi.KnowledgeListGroupRequest{Cursor: cursor, Limit: 2}))(w)
+		r := got(w.c.KnowledgeListGroup(w.t.Context(), w.token, kfapi.KnowledgeListGroupRequest{Cursor: cursor, Limit: 2}))(w)
 		all, cursor = append(all, r.GroupList...), r.NextCursor
 		same(w.t, "has_more", bool(r.HasMore), i < 2)
 		if !r.HasMore {
@@ -79,7 +79,7 @@ func ask(text string) *kfapi.KnowledgeQuestion {
 
 func (w *world) intents(req kfapi.KnowledgeListIntentRequest) []kfapi.KnowledgeIntent {
 	w.t.Helper()
-	r := got(w.c.KnowledgeListIntent(w.ctx, w.token, req))(w)
+	r := got(w.c.KnowledgeListIntent(w.t.Context(), w.token, req))(w)
 	w.fine(r.Reply)
 	return r.IntentList
 }
@@ -105,7 +105,7 @@ func (w *world) attachments() (sent, listed []kfapi.KnowledgeAttachment) {
 func intents(w *world) {
 	sent, listed := w.attachments()
 	req := intent(w, "How do I return <a> & b?", sent)
-	made := got(w.c.KnowledgeAddIntent(w.ctx, w.token, req))(w)
+	made := got(w.c.KnowledgeAddIntent(w.t.Context(), w.token, req))(w)
 	w.fine(made.Reply)
 	want := kfapi.KnowledgeIntent{
 		GroupID: req.GroupID, IntentID: made.IntentID, Question: req.Question, SimilarQuestions: req.SimilarQuestions,
@@ -127,11 +127,11 @@ func intents(w *world) {
 		}},
 	} {
 		part.change.IntentID = made.IntentID
-		w.fine(got(w.c.KnowledgeModIntent(w.ctx, w.token, part.change))(w))
+		w.fine(got(w.c.KnowledgeModIntent(w.t.Context(), w.token, part.change))(w))
 		part.then()
 		same(w.t, "changed "+part.what, w.intents(kfapi.KnowledgeListIntentRequest{IntentID: made.IntentID}), []kfapi.KnowledgeIntent{want})
 	}
-	w.fine(got(w.c.KnowledgeDelIntent(w.ctx, w.token, kfapi.KnowledgeDelIntentRequest{IntentID: made.IntentID}))(w))
+	w.fine(got(w.c.KnowledgeDelIntent(w.t.Context(), w.token, kfapi.KnowledgeDelIntentRequest{IntentID: made.IntentID}))(w))
 	same(w.t, "deleted", len(w.intents(kfapi.KnowledgeListIntentRequest{})), 0)
 }
 
@@ -143,13 +143,13 @@ func listIntents(w *world) {
 		if i == 4 {
 			req.GroupID = other
 		}
-		want = append(want, got(w.c.KnowledgeAddIntent(w.ctx, w.token, req))(w).IntentID)
+		want = append(want, got(w.c.KnowledgeAddIntent(w.t.Context(), w.token, req))(w).IntentID)
 	}
 	same(w.t, "of one group", w.intents(kfapi.KnowledgeListIntentRequest{GroupID: other})[0].IntentID, want[4])
 	var ids []string
 	cursor := ""
 	for i := 0; ; i++ {
-		r := got(w.c.KnowledgeListIntent(w.ctx, w.token, kfapi.KnowledgeListIntentRequest{Cursor: cursor, Limit: 2}))(w)
+		r := got(w.c.KnowledgeListIntent(w.t.Context(), w.token, kfapi.KnowledgeListIntentRequest{Cursor: cursor, Limit: 2}))(w)
 		for _, it := range r.IntentList {
 			ids = append(ids, it.IntentID)
 		}

@@ -172,5 +172,5 @@ func knowledgeLimits() []limit {
 // anIntent is the id of a question, made when it is asked for.
 func anIntent(w *world) string {
 	w.t.Helper()
-	return got(w.c.KnowledgeAddIntent(w.ctx, w.token, intent(w, "why?", []kfapi.KnowledgeAttachment{})))(w).IntentID
+	return got(w.c.KnowledgeAddIntent(w.t.Context(), w.token, intent(w, "why?", []kfapi.KnowledgeAttachment{})))(w).IntentID
 }

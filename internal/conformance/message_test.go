@@ -20,7 +20,7 @@ func messageCalls() map[string]func(*world) {
 // send sends a message that must be accepted, and returns its id.
 func (w *world) send(user, msgID string, m kfapi.Message) string {
 	w.t.Helper()
-	r := got(w.c.SendMsg(w.ctx, w.token, kfapi.SendMsgRequest{ToUser: user, OpenKfID: desk, MsgID: msgID, Message: m}))(w)
+	r := got(w.c.SendMsg(w.t.Context(), w.token, kfapi.SendMsgRequest{ToUser: user, OpenKfID: desk, MsgID: msgID, Message: m}))(w)
 	w.fine(r.Reply)
 	return r.MsgID
 }
@@ -91,18 +91,18 @@ func recallMsg(w *world) {
 	id := w.send(ann, "", kfapi.Text{Content: "oops"})
 	before := w.onPhone(ann).N
 	w.later(2*time.Minute - time.Second)
-	w.must(w.c.RecallMsg(w.ctx, w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk}))
+	w.must(w.c.RecallMsg(w.t.Context(), w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk}))
 	same(w.t, "recalled at", w.Accepted()[0].RecalledAt.Equal(w.Clock().Now()), true)
 	line := w.Phone(desk, ann)[before-1]
 	same(w.t, "gone from the phone", line.Recalled && line.Body == nil, true)
 	same(w.t, "with a notice", w.onPhone(ann).Notice, kfsim.NoticeAccountRecalled)
 	same(w.t, "still counted", got(w.Conversation(desk, ann))(w).Sent, 1)
-	w.refused("a repeat", w.c.RecallMsg(w.ctx, w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk}), 95028)
+	w.refused("a repeat", w.c.RecallMsg(w.t.Context(), w.token, kfapi.RecallMsgRequest{MsgID: id, OpenKfID: desk}), 95028)
 }
 
 // reply answers an event.
 func (w *world) reply(code string, m kfapi.Message) (string, error) {
-	r, err := w.c.SendMsgOnEvent(w.ctx, w.token, kfapi.SendMsgOnEventRequest{Code: code, MsgID: "r" + code[:8], Message: m})
+	r, err := w.c.SendMsgOnEvent(w.t.Context(), w.token, kfapi.SendMsgOnEventRequest{Code: code, MsgID: "r" + code[:8], Message: m})
 	return r.MsgID, err
 }
 
@@ -116,7 +116,7 @@ func (w *world) welcomed(user string) string {
 // lastEvent is the newest item of the history as the client reads it.
 func (w *world) lastEvent() any {
 	w.t.Helper()
-	page := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
+	page := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
 	return got(page.MsgList[len(page.MsgList)-1].Typed())(w)
 }
 
@@ -129,7 +129,7 @@ func sendMsgOnEvent(w *world) {
 	w.refused("the same msgid again", err, 40058)
 
 	tapped := got(w.Tap(kfsim.Tap{OpenKfID: desk, ExternalUserID: ann, ID: "101"}))(w) // a session begins with it
-	page := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
+	page := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
 	tap := page.MsgList[len(page.MsgList)-1]
 	same(w.t, "the tap", tap.MsgID, tapped)
 	same(w.t, "what it says", got(tap.Typed())(w), any(&kfapi.ReceivedText{Content: "Good & cheap", MenuID: "101"}))

@@ -17,7 +17,7 @@ func TestUnknownFields(t *testing.T) {
 	w := newWorld(t)
 	answer := `{"errcode":0,"errmsg":"ok","new_field":{"deep":[1,"二"]},"account_list":[{"open_kfid":"wkX","name":"n","avatar":"a","colour":"red"}]}`
 	got(w.AddFault(kfsim.Fault{Kind: kfsim.FaultGarbageBefore, Path: "kf/account/list", Body: answer, Count: 1}))(w)
-	list := got(w.c.AccountList(w.ctx, w.token, 0, 0))(w)
+	list := got(w.c.AccountList(w.t.Context(), w.token, 0, 0))(w)
 	same(t, "Raw", string(list.Raw), answer)
 	same(t, "what is known", list.AccountList, []kfapi.Account{{OpenKfID: "wkX", Name: "n", Avatar: "a"}})
 
@@ -27,7 +27,7 @@ func TestUnknownFields(t *testing.T) {
 	for _, raw := range []string{item, event, text} {
 		got(w.Inject(desk, json.RawMessage(raw)))(w)
 	}
-	page := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
+	page := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
 	for i, raw := range []string{item, event, text} {
 		it := page.MsgList[i]
 		same(t, "Raw", string(it.Raw), raw)
@@ -46,7 +46,7 @@ func TestHostileItems(t *testing.T) {
 		got(w.Inject(desk, json.RawMessage(raw)))(w)
 	}
 	id := w.says(ann, "still here")
-	page := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
+	page := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
 	for _, it := range page.MsgList[:6] {
 		same(t, "an error for "+string(it.Raw), it.Err != nil, true)
 	}
@@ -59,10 +59,10 @@ func TestPagesThatDoNotMove(t *testing.T) {
 	w := newWorld(t)
 	w.likes(kfsim.Personality{EmptyPageEvery: 1, TokenlessPerMinute: -1})
 	w.says(ann, "hello")
-	start := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
+	start := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
 	calls := w.Calls("kf/sync_msg")
 	var last error
-	for _, err := range w.c.SyncAll(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Cursor: start.NextCursor}) {
+	for _, err := range w.c.SyncAll(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Cursor: start.NextCursor}) {
 		last = err
 	}
 	same(t, "ends with ErrNoProgress", errors.Is(last, kfapi.ErrNoProgress), true)
@@ -115,8 +115,7 @@ func TestWrongAnswers(t *testing.T) {
 				cancel()
 			}
 		})
-		w.ctx = ctx
-		err := w.try("one", hello())
+		_, err := w.c.SendMsg(ctx, w.token, kfapi.SendMsgRequest{ToUser: ann, OpenKfID: desk, MsgID: "one", Message: hello()})
 		w.wrong(err, false)
 		same(t, "canceled", errors.Is(err, context.Canceled), true)
 	})
@@ -144,9 +143,9 @@ func TestWrongAnswersOfEveryCall(t *testing.T) {
 	for path, run := range map[string]func(*world) error{
 		"media/upload":    func(w *world) error { return w.upload("image", "a.png", []byte(png)) },
 		"media/uploadimg": func(w *world) error { return w.uploadImage("a.png", []byte(png)) },
-		"token":           func(w *world) error { return second(w.c.OfficialToken(w.ctx, appID, appSecret)) },
-		"stable_token":    func(w *world) error { return second(w.c.StableToken(w.ctx, appID, appSecret, false)) },
-		"gettoken":        func(w *world) error { return second(w.c.GetToken(w.ctx, corpID, "secret-two")) },
+		"token":           func(w *world) error { return second(w.c.OfficialToken(w.t.Context(), appID, appSecret)) },
+		"stable_token":    func(w *world) error { return second(w.c.StableToken(w.t.Context(), appID, appSecret, false)) },
+		"gettoken":        func(w *world) error { return second(w.c.GetToken(w.t.Context(), corpID, "secret-two")) },
 	} {
 		everyWrong(t, path, run)
 	}

@@ -14,7 +14,7 @@ func servicerCalls() map[string]func(*world) {
 }
 
 func servicerAdd(w *world) {
-	r := got(w.c.ServicerAdd(w.ctx, w.token, kfapi.ServicerAddRequest{
+	r := got(w.c.ServicerAdd(w.t.Context(), w.token, kfapi.ServicerAddRequest{
 		OpenKfID: desk, UserIDList: []string{"lisi", "lisi", "nobody"}, DepartmentIDList: []int{2, 9},
 	}))(w)
 	w.fine(r.Reply)
@@ -33,7 +33,7 @@ func servicerAdd(w *world) {
 	// The platform gives them customers: lisi by name, sun by the department.
 	for _, who := range []string{"lisi", "sun"} {
 		w.says(ann, "hello")
-		_, err := w.c.ServiceStateTrans(w.ctx, w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: kfapi.StateHuman, ServicerUserID: who})
+		_, err := w.c.ServiceStateTrans(w.t.Context(), w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: kfapi.StateHuman, ServicerUserID: who})
 		w.must(err)
 		same(w.t, "who holds it", got(w.Conversation(desk, ann))(w).ServicerUserID, who)
 	}
@@ -41,7 +41,7 @@ func servicerAdd(w *world) {
 
 func (w *world) servicers() []kfapi.Servicer {
 	w.t.Helper()
-	r := got(w.c.ServicerList(w.ctx, w.token, kfapi.ServicerListRequest{OpenKfID: desk}))(w)
+	r := got(w.c.ServicerList(w.t.Context(), w.token, kfapi.ServicerListRequest{OpenKfID: desk}))(w)
 	w.fine(r.Reply)
 	return r.ServicerList
 }
@@ -49,8 +49,8 @@ func (w *world) servicers() []kfapi.Servicer {
 func servicerDel(w *world) {
 	w.servicer("lisi", kfsim.ServicerReceiving)
 	w.servicer("wang", kfsim.ServicerReceiving)
-	got(w.c.ServicerAdd(w.ctx, w.token, kfapi.ServicerAddRequest{OpenKfID: desk, DepartmentIDList: []int{2, 3}}))(w)
-	r := got(w.c.ServicerDel(w.ctx, w.token, kfapi.ServicerDelRequest{OpenKfID: desk, UserIDList: []string{"lisi", "nobody"}, DepartmentIDList: []int{2, 9}}))(w)
+	got(w.c.ServicerAdd(w.t.Context(), w.token, kfapi.ServicerAddRequest{OpenKfID: desk, DepartmentIDList: []int{2, 3}}))(w)
+	r := got(w.c.ServicerDel(w.t.Context(), w.token, kfapi.ServicerDelRequest{OpenKfID: desk, UserIDList: []string{"lisi", "nobody"}, DepartmentIDList: []int{2, 9}}))(w)
 	w.fine(r.Reply)
 	same(w.t, "rows", r.ResultList, []kfapi.ServicerResult{
 		{UserID: "lisi", ErrMsg: "success"}, {UserID: "nobody", ErrMsg: "ignored"}, {DepartmentID: 2, ErrMsg: "success"}, {DepartmentID: 9, ErrMsg: "ignored"},
@@ -58,7 +58,7 @@ func servicerDel(w *world) {
 	same(w.t, "failed", len(r.Failed()), 0)
 	same(w.t, "list", w.servicers(), []kfapi.Servicer{{UserID: "wang", Status: ptr(kfapi.ServicerReceiving)}, {DepartmentID: 3}})
 	w.says(ann, "hello")
-	_, err := w.c.ServiceStateTrans(w.ctx, w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: kfapi.StateHuman, ServicerUserID: "lisi"})
+	_, err := w.c.ServiceStateTrans(w.t.Context(), w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: kfapi.StateHuman, ServicerUserID: "lisi"})
 	w.refused("a customer for lisi", err, 95014)
 }
 
@@ -66,7 +66,7 @@ func servicerList(w *world) {
 	w.servicer("lisi", kfsim.ServicerReceiving)
 	w.servicer("wang", kfsim.ServicerStopped)
 	w.servicer("zhao", kfsim.ServicerSuspended)
-	got(w.c.ServicerAdd(w.ctx, w.token, kfapi.ServicerAddRequest{OpenKfID: desk, DepartmentIDList: []int{3}}))(w)
+	got(w.c.ServicerAdd(w.t.Context(), w.token, kfapi.ServicerAddRequest{OpenKfID: desk, DepartmentIDList: []int{3}}))(w)
 	same(w.t, "list", w.servicers(), []kfapi.Servicer{
 		{UserID: "lisi", Status: ptr(kfapi.ServicerReceiving)},
 		{UserID: "wang", Status: ptr(kfapi.ServicerStopped), StopType: ptr(kfapi.StopFull)},

@@ -14,7 +14,7 @@ func sessionCalls() map[string]func(*world) {
 // state asks the platform and compares with its own view.
 func (w *world) state(want kfapi.ServiceState, servicer string) {
 	w.t.Helper()
-	r := got(w.c.ServiceStateGet(w.ctx, w.token, kfapi.ServiceStateGetRequest{OpenKfID: desk, ExternalUserID: ann}))(w)
+	r := got(w.c.ServiceStateGet(w.t.Context(), w.token, kfapi.ServiceStateGetRequest{OpenKfID: desk, ExternalUserID: ann}))(w)
 	w.fine(r.Reply)
 	same(w.t, "state", r.ServiceState, want)
 	same(w.t, "servicer", r.ServicerUserID, servicer)
@@ -26,7 +26,7 @@ func (w *world) state(want kfapi.ServiceState, servicer string) {
 // trans moves Ann's session and returns the code that came with it.
 func (w *world) trans(to kfapi.ServiceState, servicer string) string {
 	w.t.Helper()
-	r := got(w.c.ServiceStateTrans(w.ctx, w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: to, ServicerUserID: servicer}))(w)
+	r := got(w.c.ServiceStateTrans(w.t.Context(), w.token, kfapi.ServiceStateTransRequest{OpenKfID: desk, ExternalUserID: ann, ServiceState: to, ServicerUserID: servicer}))(w)
 	w.fine(r.Reply)
 	return r.MsgCode
 }

@@ -24,7 +24,7 @@ func (w *world) aDay() {
 	got(w.AddAccount(kfsim.Account{OpenKfID: "wkOTHER"}))(w)
 	got(w.CustomerSays("wkOTHER", bob, "at another account"))(w)
 	act := kfsim.ServicerAct{OpenKfID: desk, ExternalUserID: ann, UserID: "lisi"}
-	got(w.c.KnowledgeAddIntent(w.ctx, w.token, intent(w, "returns?", nil)))(w)
+	got(w.c.KnowledgeAddIntent(w.t.Context(), w.token, intent(w, "returns?", nil)))(w)
 
 	w.says(ann, "returns?")
 	w.send(ann, "", kfapi.Text{Content: "use the form"})
@@ -36,9 +36,9 @@ func (w *world) aDay() {
 	w.says(ann, "thanks")
 	w.must(w.Rate(kfsim.Rating{OpenKfID: desk, ExternalUserID: ann, UserID: "lisi", Rating: kfsim.RatingSatisfied}))
 	w.must(w.Rate(kfsim.Rating{OpenKfID: desk, ExternalUserID: ann, UserID: "lisi"}))
-	got(w.c.CustomerUpgradeService(w.ctx, w.token, kfapi.UpgradeToMember(desk, ann, "lisi", "")))(w)
+	got(w.c.CustomerUpgradeService(w.t.Context(), w.token, kfapi.UpgradeToMember(desk, ann, "lisi", "")))(w)
 	w.must(w.AcceptUpgrade(kfsim.Contact{OpenKfID: desk, ExternalUserID: ann}))
-	got(w.c.CustomerUpgradeService(w.ctx, w.token, kfapi.UpgradeToGroupChat(desk, ann, "wrGROUP", "")))(w)
+	got(w.c.CustomerUpgradeService(w.t.Context(), w.token, kfapi.UpgradeToGroupChat(desk, ann, "wrGROUP", "")))(w)
 	w.must(w.RejectCustomer(kfsim.Reject{OpenKfID: desk, ExternalUserID: ann, UserID: "lisi", On: true}))
 	w.must(w.End(act))
 	w.says(bob, "hello")
@@ -49,7 +49,7 @@ func (w *world) aDay() {
 func corpStatistic(w *world) {
 	w.aDay()
 	ask := func(openKfID string) []kfapi.CorpDay {
-		r := got(w.c.GetCorpStatistic(w.ctx, w.token, kfapi.GetCorpStatisticRequest{OpenKfID: openKfID, StartTime: day(-1) + 3600, EndTime: day(0) + 7}))(w)
+		r := got(w.c.GetCorpStatistic(w.t.Context(), w.token, kfapi.GetCorpStatisticRequest{OpenKfID: openKfID, StartTime: day(-1) + 3600, EndTime: day(0) + 7}))(w)
 		w.fine(r.Reply)
 		return r.StatisticList
 	}
@@ -85,7 +85,7 @@ func servicerStatistic(w *world) {
 		UpgradeServiceGroupChatInviteCnt: ptr[int64](1), UpgradeServiceGroupChatCustomerCnt: ptr[int64](0), MsgRejectedCustomerCnt: ptr[int64](1),
 	}
 	for _, who := range []string{"lisi", "", "wang"} {
-		r := got(w.c.GetServicerStatistic(w.ctx, w.token, kfapi.GetServicerStatisticRequest{OpenKfID: desk, ServicerUserID: who, StartTime: day(0), EndTime: day(0)}))(w)
+		r := got(w.c.GetServicerStatistic(w.t.Context(), w.token, kfapi.GetServicerStatisticRequest{OpenKfID: desk, ServicerUserID: who, StartTime: day(0), EndTime: day(0)}))(w)
 		w.fine(r.Reply)
 		row := kfapi.ServicerDay{StatTime: day(0), Statistic: &want}
 		if who == "wang" {

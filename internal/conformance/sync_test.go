@@ -96,7 +96,7 @@ func syncMsg(w *world) {
 	event(ann, &kfapi.SessionStatusChange{OpenKfID: desk, ExternalUserID: ann, ChangeType: kfapi.SessionEnded, OldServicerUserID: "wang"})
 	said := w.says(ann, "oops")
 	add(kfapi.Item{MsgID: said, ExternalUserID: ann, Origin: kfapi.OriginCustomer, MsgType: "text"}, &kfapi.ReceivedText{Content: "oops"})
-	w.must(w.Sim.Recall(kfsim.Recall{OpenKfID: desk, ExternalUserID: ann, MsgID: said}))
+	w.must(w.Recall(kfsim.Recall{OpenKfID: desk, ExternalUserID: ann, MsgID: said}))
 	event(ann, &kfapi.UserRecallMsg{OpenKfID: desk, ExternalUserID: ann, RecallMsgID: said})
 
 	w.checkItems(want, bodies)
@@ -106,7 +106,7 @@ func syncMsg(w *world) {
 // checkItems pulls all that an account has and holds it against what was done.
 func (w *world) checkItems(want []kfapi.Item, bodies []any) {
 	w.t.Helper()
-	page := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
+	page := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk}))(w)
 	w.fine(page.Reply)
 	same(w.t, "has_more", page.HasMore, false)
 	if len(page.MsgList) != len(want) {
@@ -139,7 +139,7 @@ func syncPages(w *world, n int) {
 	w.likes(kfsim.Personality{EmptyPageEvery: 3})
 	var ids, want []string
 	pages, last := 0, ""
-	for page, err := range w.c.SyncAll(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Limit: 4}) {
+	for page, err := range w.c.SyncAll(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Limit: 4}) {
 		w.must(err)
 		pages++
 		last = page.NextCursor
@@ -154,9 +154,9 @@ func syncPages(w *world, n int) {
 	same(w.t, "more pages than full ones", pages > (n+3)/4, true)
 	w.likes(kfsim.Personality{})
 	id := w.says(ann, "one more")
-	page := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Cursor: last, VoiceFormat: 1}))(w)
+	page := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Cursor: last, VoiceFormat: 1}))(w)
 	same(w.t, "what came after the cursor", len(page.MsgList) == 1 && page.MsgList[0].MsgID == id, true)
-	again := got(w.c.SyncMsg(w.ctx, w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Cursor: last}))(w)
+	again := got(w.c.SyncMsg(w.t.Context(), w.token, kfapi.SyncMsgRequest{OpenKfID: desk, Cursor: last}))(w)
 	same(w.t, "the same cursor, the same page", string(again.Raw), string(page.Raw))
 }
 
@@ -195,12 +195,12 @@ func TestSyncTokenOfACallback(t *testing.T) {
 	w.likes(kfsim.Personality{TokenlessPerMinute: 1}) // so that only the token can help
 	req := kfapi.SyncMsgRequest{OpenKfID: desk, SyncToken: event.Token}
 	for range 3 {
-		page := got(w.c.SyncMsg(w.ctx, w.token, req))(w)
+		page := got(w.c.SyncMsg(w.t.Context(), w.token, req))(w)
 		same(t, "the message", len(page.MsgList) == 1 && page.MsgList[0].MsgID == id, true)
 	}
 	w.later(10*time.Minute - time.Second)
-	got(w.c.SyncMsg(w.ctx, w.token, req))(w)
+	got(w.c.SyncMsg(w.t.Context(), w.token, req))(w)
 	w.later(time.Second)
-	_, err = w.c.SyncMsg(w.ctx, w.token, req)
+	_, err = w.c.SyncMsg(w.t.Context(), w.token, req)
 	w.refused("the token after 10 minutes", err, 95007)
 }

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -35,7 +34,6 @@ type world struct {
 	*kfsim.Sim
 	t     *testing.T
 	c     *kfapi.Client
-	ctx   context.Context
 	token string
 	// alter changes the next request on its way, once: for what the client itself would never send.
 	alter func(*http.Request)
@@ -51,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	srv := httptest.NewServer(sim.Platform())
 	t.Cleanup(srv.Close)
 	t.Cleanup(sim.Close) // before the server, which waits for calls that hang
-	w := &world{Sim: sim, t: t, ctx: t.Context(), wire: &http.Transport{}}
+	w := &world{Sim: sim, t: t, wire: &http.Transport{}}
 	t.Cleanup(w.wire.CloseIdleConnections)
 	w.c, err = kfapi.New(kfapi.Config{BaseURL: srv.URL, OfficialBaseURL: srv.URL, HTTP: &http.Client{Transport: w}, Now: sim.Clock().Now})
 	w.must(err)
@@ -118,7 +116,7 @@ func (w *world) must(err error) {
 // app is a token of the app with this secret.
 func (w *world) app(secret string) string {
 	w.t.Helper()
-	got, err := w.c.GetToken(w.ctx, corpID, secret)
+	got, err := w.c.GetToken(w.t.Context(), corpID, secret)
 	w.must(err)
 	return got.AccessToken
 }
@@ -158,7 +156,7 @@ func (w *world) servicer(userID string, status kfsim.ServicerState) {
 func (w *world) file(kind string) string {
 	w.t.Helper()
 	name, data := sample(kind)
-	got, err := w.c.MediaUpload(w.ctx, w.token, kind, name, "", bytes.NewReader(data), int64(len(data)))
+	got, err := w.c.MediaUpload(w.t.Context(), w.token, kind, name, "", bytes.NewReader(data), int64(len(data)))
 	w.must(err)
 	return got.MediaID
 }
@@ -183,9 +181,9 @@ func (w *world) raw(path, parameters string) error {
 		w.t.Fatalf("there is no call %s", path)
 	}
 	if e.Method == http.MethodGet {
-		return w.c.Do(w.ctx, w.token, e.Method, "/cgi-bin/"+path+"?"+asQuery(w.t, parameters), nil, nil)
+		return w.c.Do(w.t.Context(), w.token, e.Method, "/cgi-bin/"+path+"?"+asQuery(w.t, parameters), nil, nil)
 	}
-	return w.c.Do(w.ctx, w.token, e.Method, "/cgi-bin/"+path, json.RawMessage(parameters), nil)
+	return w.c.Do(w.t.Context(), w.token, e.Method, "/cgi-bin/"+path, json.RawMessage(parameters), nil)
 }
 
 // asQuery is a flat JSON object as a query.
