@@ -60,9 +60,13 @@ func sendRows() []row {
 				w.send(ann, "", hello())
 			}
 		}),
-		message("a msgid again", 40058, hello(), nil),
-		message("a card after a tap only", 95024, card, nil),
-		message("a link of customer acquisition after a tap only", 95031, ca, nil),
+		{sending, "a msgid again", 40058, func(w *world) error {
+			w.says(ann, "hello")
+			w.send(ann, "one", hello())
+			return w.try("one", hello())
+		}},
+		{sending, "a card after a tap only", 95024, func(w *world) error { w.tapped(); return w.try("", card) }},
+		{sending, "a link of customer acquisition after a tap only", 95031, func(w *world) error { w.tapped(); return w.try("", ca) }},
 		message("a second card", 95025, card, func(w *world) { w.send(ann, "", card) }),
 		message("a card of nobody", 60111, kfapi.BusinessCard{UserID: "nobody"}, nil),
 		message("the hundred-and-first customer", 95003, hello(), withCorp(func(c *kfsim.Corp) { c.Unverified, c.PastCustomers = true, 100 })),
@@ -73,7 +77,7 @@ func sendRows() []row {
 		message("an unknown file", 40007, kfapi.Image{MediaID: "none"}, nil),
 		message("an unknown thumbnail", 40007, mini, nil),
 		message("a mini program of others", 90206, mini, withCorp(func(c *kfsim.Corp) { c.MiniPrograms = []string{"wx1"} })),
-		message("no appid", 90207, kfapi.Miniprogram{AppID: "abc", ThumbMediaID: "x", PagePath: "a.html"}, nil),
+		message("an appid that is none", 90207, kfapi.Miniprogram{AppID: "abc", ThumbMediaID: "x", PagePath: "a.html"}, nil),
 		{sending, "a file of another kind", 40007, func(w *world) error {
 			w.says(ann, "hello")
 			return w.try("", kfapi.Image{MediaID: w.file(kfapi.MediaFile)})
@@ -87,16 +91,6 @@ func sendRows() []row {
 		byFault(sending, 40003, "one source has it for a customer, where the page says 40096"),
 		byFault(sending, 95004, "one source has it for a customer, where the page says 40096"),
 		byFault(sending, 90208, "nothing here knows which appid fits which page"),
-	}
-	for i := range rows {
-		switch {
-		case rows[i].what == "a msgid again":
-			rows[i].do = func(w *world) error { w.says(ann, "hello"); w.send(ann, "one", hello()); return w.try("one", hello()) }
-		case rows[i].what == "a card after a tap only":
-			rows[i].do = func(w *world) error { w.tapped(); return w.try("", card) }
-		case rows[i].code == 95031:
-			rows[i].do = func(w *world) error { w.tapped(); return w.try("", ca) }
-		}
 	}
 	return append(rows, replyRows()...)
 }

@@ -104,7 +104,7 @@ func local(t *testing.T, path, body string) bool {
 	return err == nil
 }
 
-// send is the body of a send_msg with a message.
+// sendBody is the body of a send_msg with a message.
 func sendBody(msgType, body string) string {
 	return `{"touser":"` + ann + `","open_kfid":"` + desk + `","msgtype":"` + msgType + `","` + msgType + `":` + body + `}`
 }
