@@ -75,14 +75,18 @@ func (l *limits) take(j *job, now time.Time, patience time.Duration) time.Durati
 }
 
 // Take says how long a request to an API must wait. If that is no longer than patience it is paid for, unless the API is
-// paused: then ask again after it. The API is one that the limits were made for. Other replicas' word is read first, if it
-// was not a moment ago: of APIs that nobody calls it is never read.
-func (l *limits) Take(ctx context.Context, api string, patience time.Duration) (wait time.Duration, paid bool) {
+// paused: then ask again after it. Ask again after a wait that was paid for, too: the API may be paused by then. The API is
+// one that the limits were made for. Other replicas' word is read first, if it was not a moment ago: of APIs that nobody
+// calls it is never read.
+func (l *limits) Take(ctx context.Context, api string, patience time.Duration, paid bool) (wait time.Duration, nowPaid bool) {
 	a := l.apis[api]
 	if a.stale(l.now()) {
 		if err := l.ask(ctx, api); err != nil {
 			l.log.Debug().Err(err).Str("api", api).Msg("not known whether another replica was told to pause")
 		}
+	}
+	if paid {
+		return max(a.paused(l.now()), 0), true
 	}
 	return a.reserve(l.now(), patience)
 }

@@ -62,12 +62,28 @@ func TestRequestsShareTheBucket(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.start(func(c *Config) { c.CallsPerMinute, c.CallsPerHour = 1, 1 })
-	if _, paid := s.limits.Take(w.ctx(), apiTransfer, 0); !paid {
+	if _, paid := s.limits.Take(w.ctx(), apiTransfer, 0, false); !paid {
 		t.Fatal("the first call has to wait")
 	}
 	m := w.request("service_state/trans", obj{"open_kfid": desk, "external_userid": ann, "service_state": 2})
 	if m.Header.Get("Nats-Service-Error-Code") != "429" || w.posts("service_state/trans") != 0 {
 		t.Errorf("got %v after %d calls, want 429 after none", m.Header, w.posts("service_state/trans"))
+	}
+}
+
+// A request that paid for its wait before the pause began waits for the pause as well.
+func TestPaidForBeforeThePause(t *testing.T) {
+	now := time.Now()
+	l := newLimits(nil, corp, testConfig(), testLog(t), func() time.Time { return now })
+	a := l.apis[apiTransfer]
+	a.asked, a.until = now, now.Add(time.Minute)
+	if wait, paid := l.Take(t.Context(), apiTransfer, time.Hour, true); wait != time.Minute || !paid {
+		t.Errorf("got %v, %v, want a minute, and not to pay twice", wait, paid)
+	}
+	now = now.Add(limitsEvery / 2)
+	a.until = now
+	if wait, paid := l.Take(t.Context(), apiTransfer, 0, true); wait != 0 || !paid {
+		t.Errorf("after the pause: got %v, %v, want to go on", wait, paid)
 	}
 }
 

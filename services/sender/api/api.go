@@ -73,8 +73,8 @@ type Credential interface {
 // Limits keep the requests to each API below the platform's limits, commands' included.
 type Limits interface {
 	// Take says how long a request to an API must wait. If that is no longer than patience it is paid for, unless the API is
-	// paused.
-	Take(ctx context.Context, api string, patience time.Duration) (wait time.Duration, paid bool)
+	// paused. One that is paid for already waits for pauses only.
+	Take(ctx context.Context, api string, patience time.Duration, paid bool) (wait time.Duration, nowPaid bool)
 	// Shut stops an API for all replicas: the platform said 45009.
 	Shut(ctx context.Context, api string)
 }

@@ -199,6 +199,27 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// A pause that begins while a call waits for its turn holds that call up too.
+func TestAPauseWhileItWaits(t *testing.T) {
+	r := newRig(t)
+	p := r.start()
+	p.limits.wait, p.limits.paused = 10*time.Millisecond, time.Minute
+	body := r.refusedAs(r.ask("account/list", `{}`), "429", "freq", "no")
+	if body.RetryAfter != 60 || r.sim.Calls("kf/account/list") != 0 {
+		t.Errorf("got retry_after %d after %d calls, want 60 after none", body.RetryAfter, r.sim.Calls("kf/account/list"))
+	}
+}
+
+// Whoever gave too little time is told so, and not that calls are too frequent.
+func TestNoTimeLeft(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.refusedAs(r.ask("account/list", `{}`, HeaderTimeout, "1ns"), "504", "timeout", "no")
+	if n := r.sim.Calls("kf/account/list"); n != 0 {
+		t.Errorf("%d calls were made, want none", n)
+	}
+}
+
 // With all hands full the next request is refused at once, and calls with files have hands of their own.
 func TestBusy(t *testing.T) {
 	r := newRig(t)

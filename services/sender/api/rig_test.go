@@ -79,15 +79,19 @@ func (l *buffer) String() string              { l.mu.Lock(); defer l.mu.Unlock()
 
 // limits are a rate limit of which tests decide.
 type limits struct {
-	mu   sync.Mutex
-	wait time.Duration
-	took []string
-	shut []string
+	mu     sync.Mutex
+	wait   time.Duration
+	paused time.Duration // what one that is paid for meets after its wait
+	took   []string
+	shut   []string
 }
 
-func (l *limits) Take(_ context.Context, api string, patience time.Duration) (time.Duration, bool) {
+func (l *limits) Take(_ context.Context, api string, patience time.Duration, paid bool) (time.Duration, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if paid {
+		return l.paused, true
+	}
 	l.took = append(l.took, api)
 	return l.wait, l.wait <= patience
 }

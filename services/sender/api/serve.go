@@ -130,19 +130,23 @@ func (s *Service) ask(ctx context.Context, e *endpoint, do func(ctx context.Cont
 
 // turn waits until the request may be made. One whose turn would come too late is refused at once.
 func (s *Service) turn(ctx context.Context, api string) error {
-	for {
+	for paid := false; ; {
 		end, _ := ctx.Deadline()
 		left := time.Until(end)
+		if left <= 0 {
+			return errors.Join(errNoTime, context.DeadlineExceeded)
+		}
 		patience := left - min(left/2, spare)
-		wait, paid := s.Limits.Take(ctx, api, patience)
-		if wait > patience {
+		var wait time.Duration
+		wait, paid = s.Limits.Take(ctx, api, patience, paid)
+		switch {
+		case wait > patience:
 			return &tooSoon{wait}
+		case wait <= 0 && paid:
+			return nil
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return errors.Join(errNoTime, err)
-		}
-		if paid {
-			return nil
 		}
 	}
 }
