@@ -256,6 +256,29 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// A reply subject is no way to write where only the sender may.
+func TestRepliesGoToCallersOnly(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	for _, to := range []string{"kf.outcome.team.corp.desk.accepted.ann", "$KV.kf_throttle.key", "$JS.API.STREAM.PURGE.KF_MESSAGE"} {
+		sub, err := r.bus.NC.SubscribeSync(to)
+		r.must(err)
+		for _, path := range []string{"account/list", "send_msg"} {
+			before := r.sim.Calls("kf/account/list")
+			r.must(r.bus.NC.PublishRequest(events.APISubject(corp, path), to, []byte(`{}`)))
+			r.ask(path, `{}`) // comes after it
+			if n := r.sim.Calls("kf/account/list") - before; path == "account/list" && n != 1 {
+				t.Errorf("%s with a reply to %s: %d calls, want only the good one's", path, to, n)
+			}
+		}
+		r.must(r.bus.NC.Flush())
+		if n, _, err := sub.Pending(); n != 0 || err != nil {
+			t.Errorf("%d replies went to %s (%v), want none", n, to, err)
+		}
+		r.must(sub.Unsubscribe())
+	}
+}
+
 func TestReplicasShareTheLoad(t *testing.T) {
 	r := newRig(t)
 	a, b := r.start(), r.start()

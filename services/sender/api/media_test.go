@@ -93,9 +93,10 @@ func TestMediaGetRefused(t *testing.T) {
 	_, err := r.sim.AddFault(kfsim.Fault{Kind: kfsim.FaultGarbageAfter, Path: "media/get", Count: 1, Body: `{"errcode":987654}`})
 	r.must(err)
 	r.refusedAs(r.ask("media/get", `{"media_id":"`+id+`"}`), "500", "unknown", "yes")
+	r.refusedAs(r.ask("media/get", `{"media_id":"`+id+`","range":"bytes=1000-"}`), "400", "param", "yes")
 	r.must(r.bus.JS.DeleteObjectStore(testkit.Context(t), events.BucketMedia))
 	r.refusedAs(r.ask("media/get", `{"media_id":"`+id+`"}`), "503", "busy", "no")
-	if n := r.sim.Calls("media/get"); n != 2 {
+	if n := r.sim.Calls("media/get"); n != 3 {
 		t.Errorf("called %d times, want none without a place for the file", n)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -119,6 +120,8 @@ func localRefusal(err error) refusal {
 		return refusal{code: 504, category: categoryTimeout, sent: store.sent, hint: "try again, or allow more time"}
 	case errors.As(err, &store):
 		return refusal{code: 503, category: categoryBusy, sent: store.sent, hint: "is the object store there? kfbus topology apply makes it"}
+	case errors.As(err, &body) && body.Status == http.StatusRequestedRangeNotSatisfiable:
+		return refusal{code: 400, category: string(kfapi.CategoryParam), sent: sentYes, hint: "the range begins behind the end of the file"}
 	case errors.As(err, &body):
 		return refusal{code: 502, category: categoryNetwork, sent: sentMaybe, hint: "something between here and WeChat answered, or WeChat is ill"}
 	}

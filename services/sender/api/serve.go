@@ -37,11 +37,17 @@ func (r request) get(name string) string {
 	return ""
 }
 
+// answerable reports whether the reply goes to a caller. What is published on our own subjects or on the broker's is not for
+// callers to say: where they may not write, a reply of ours must not do it for them.
+func (r request) answerable() bool {
+	return r.replyTo != "" && !strings.HasPrefix(r.replyTo, "kf.") && !strings.HasPrefix(r.replyTo, "$")
+}
+
 // admit takes a request in hand, beside others, or refuses it at once: nothing waits in a queue without end.
 func (s *Service) admit(ctx context.Context, room places, e *endpoint, r request) {
 	switch {
-	case r.replyTo == "":
-		s.Log.Debug().Str("api", e.api()).Msg("a request without a reply subject is not answered, and not made")
+	case !r.answerable():
+		s.Log.Debug().Str("api", e.api()).Msg("a request without a reply subject of the caller's is not answered, and not made")
 	case !room.take():
 		s.finish(e, r, nil, errBusy, 0)
 	default:
@@ -100,7 +106,7 @@ func (s *Service) finish(e *endpoint, r request, reply []byte, err error, took t
 }
 
 func (s *Service) respond(r request, no refusal) {
-	if r.replyTo != "" {
+	if r.answerable() {
 		s.publish(&nats.Msg{Subject: r.replyTo, Header: no.header(), Data: no.body()})
 	}
 }
