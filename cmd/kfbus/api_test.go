@@ -227,4 +227,7 @@ func TestAPIFromPython(t *testing.T) {
 	if code, _, errs := run("no.such_call", "{}", "--timeout", "1"); code != 3 {
 		t.Errorf("an unknown call: code %d, got %s", code, errs)
 	}
+	if code, _, errs := run("account.list", "--nats", "nats://127.0.0.1:1"); code != 3 || strings.Contains(errs, "Traceback") || !strings.Contains(errs, "no NATS server") {
+		t.Errorf("without a server: code %d, got %s, want one line that says so", code, errs)
+	}
 }

@@ -15,12 +15,17 @@ import os
 import sys
 
 import nats
-from nats.errors import NoRespondersError, TimeoutError
+from nats.errors import NoRespondersError, NoServersError, TimeoutError
+
+
+async def quiet(_):
+    """Takes the errors of each try to connect; the last one is raised too."""
 
 
 async def call(servers, corp, path, request, timeout):
     """Returns the reply as bytes, or raises Refused."""
-    nc = await nats.connect(servers, connect_timeout=5, allow_reconnect=False)
+    # At least 1: with 0 this client tries for ever, also where it may not reconnect.
+    nc = await nats.connect(servers, connect_timeout=5, allow_reconnect=False, max_reconnect_attempts=1, error_cb=quiet)
     try:
         reply = await nc.request(
             f"kf.api.{corp}.{path.replace('/', '.')}",
@@ -67,6 +72,9 @@ def main():
         return 1
     except (NoRespondersError, TimeoutError):
         print("nobody answers: is a sender running, and is this a call?", file=sys.stderr)
+        return 3
+    except (NoServersError, OSError):
+        print(f"no NATS server answers at {a.nats}", file=sys.stderr)
         return 3
     sys.stdout.write(reply.decode() + "\n")
     return 0
