@@ -150,6 +150,10 @@ func TestBrokerRestarts(t *testing.T) {
 	r.checkInbound()
 	r.command(r.customer(), "after", "您好")
 	r.checkOutbound([]string{"after"})
+	testkit.Eventually(t, "a request to be answered", func() bool {
+		m, err := r.bus.NC.Request(events.APISubject(r.world.corp.CorpID, "account/list"), []byte(`{}`), time.Second)
+		return err == nil && m.Header.Get("Nats-Service-Error-Code") == ""
+	})
 }
 
 // TestTwoSendersRaceForTheFifthSlot: seven commands for each customer, of two
