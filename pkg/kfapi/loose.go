@@ -3,11 +3,14 @@ package kfapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"reflect"
 	"strconv"
 )
 
-var errType = errors.New("kfapi: wrong JSON type")
+// wrongType is an error to which encoding/json adds the name of the field.
+func wrongType[T any]() error {
+	return &json.UnmarshalTypeError{Value: "value", Type: reflect.TypeFor[T]()}
+}
 
 // Flag is a boolean that the platform writes as 0 and 1 in some fields and as true and false in others; both are read
 // everywhere. It is written as 0 or 1. null leaves it alone.
@@ -28,7 +31,7 @@ func (f *Flag) UnmarshalJSON(b []byte) error {
 		*f = false
 	case "null":
 	default:
-		return errType
+		return wrongType[Flag]()
 	}
 	return nil
 }
@@ -47,7 +50,7 @@ func (n *LooseInt) UnmarshalJSON(b []byte) error {
 	}
 	v, err := strconv.ParseInt(string(bytes.Trim(b, `"`)), 10, 64)
 	if err != nil {
-		return errType
+		return wrongType[LooseInt]()
 	}
 	*n = LooseInt(v)
 	return nil
@@ -72,7 +75,7 @@ func (s *LooseString) UnmarshalJSON(b []byte) error {
 	case c == '-' || '0' <= c && c <= '9':
 		*s = LooseString(b)
 	case string(b) != "null":
-		return errType
+		return wrongType[LooseString]()
 	}
 	return nil
 }

@@ -65,6 +65,13 @@ type ServiceStateTransRequest struct {
 	ServicerUserID string       `json:"servicer_userid,omitempty"` // with StateHuman, and only then
 }
 
+// UnmarshalJSON tells a state that is not there from StateNew.
+func (r *ServiceStateTransRequest) UnmarshalJSON(b []byte) error {
+	type plain ServiceStateTransRequest
+	r.ServiceState = noState // which Validate refuses
+	return json.Unmarshal(b, (*plain)(r))
+}
+
 // Validate checks every documented limit. Whether the transition is legal only the platform knows. Its error is a *LimitError.
 func (r ServiceStateTransRequest) Validate() error {
 	err := first(checkID("open_kfid", r.OpenKfID), checkID("external_userid", r.ExternalUserID),

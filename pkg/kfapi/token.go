@@ -52,7 +52,7 @@ func (r *GetTokenResponse) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	if t.ExpiresIn < 0 || t.ExpiresIn > 1<<31 {
-		return errType
+		return wrongType[LooseInt]()
 	}
 	r.AccessToken, r.ExpiresIn, r.ErrMsg = t.AccessToken, time.Duration(t.ExpiresIn)*time.Second, t.ErrMsg
 	return nil
