@@ -46,6 +46,7 @@ func TestSyncAll(t *testing.T) {
 		{"a cursor that never moves", []string{syncPage("c0", 1)}, 20, "", strings.TrimSpace(strings.Repeat("c0 ", 20)), ErrNoProgress},
 		{"no cursor for ever", []string{syncPage("", 1)}, 20, "", strings.TrimSpace(strings.Repeat("c0 ", 20)), ErrNoProgress},
 		{"the same page for ever", []string{syncPage("c1", 1, "a")}, 21, strings.TrimSpace(strings.Repeat("a ", 21)), "c0" + strings.Repeat(" c1", 20), ErrNoProgress},
+		{"two cursors in turns", slices.Repeat([]string{syncPage("c1", 1), syncPage("c0", 1)}, 20), 21, "", strings.Repeat("c0 c1 ", 10) + "c0", ErrNoProgress},
 		{"a refusal", []string{syncPage("c1", 1, "a"), `{"errcode":95007,"errmsg":"invalid msg token"}`}, 1, "a", "c0 c1", &Error{Op: "sync_msg", Code: 95007, Msg: "invalid msg token"}},
 	} {
 		s := serve(t, script(c.bodies...))

@@ -174,6 +174,17 @@ func TestMediaUpload(t *testing.T) {
 	} {
 		r.refusedAs(r.ask("media/upload", c.body), c.code, c.category, "no")
 	}
+	p.limits.mu.Lock()
+	turns := len(p.limits.took)
+	p.limits.mu.Unlock()
+	for _, body := range []string{`{"type":"film","filename":"a.pdf","object":"invoice"}`, `{"type":"voice","filename":"a.amr","data":"AAAA"}`} {
+		r.refusedAs(r.ask("media/upload", body), "400", "param", "no")
+	}
+	p.limits.mu.Lock()
+	if n := len(p.limits.took) - turns; n != 0 {
+		t.Errorf("requests that can never be made took %d turns of the rate limit", n)
+	}
+	p.limits.mu.Unlock()
 	if n := r.sim.Calls("media/upload"); n != calls {
 		t.Errorf("called %d times for what is refused here", n-calls)
 	}

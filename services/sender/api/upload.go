@@ -41,6 +41,16 @@ func (r *fileRequest) bucket() string {
 	return r.Bucket
 }
 
+// size is what is known of the file before it is opened: an object may be of any that is allowed.
+func (r *fileRequest) size() int64 {
+	if r.Object != "" {
+		return smallest
+	}
+	return int64(len(r.Data))
+}
+
+const smallest = 6 // bytes of a file that WeChat takes
+
 // uploadRequest is a file for messages.
 type uploadRequest struct {
 	Type string `json:"type"` // image, voice, video, file
@@ -56,6 +66,10 @@ func (r *uploadRequest) Validate() error {
 func (s *Service) mediaUpload(ctx context.Context, e *endpoint, body []byte) ([]byte, error) {
 	var r uploadRequest
 	if err := strict(body, &r); err != nil {
+		return nil, err
+	}
+	known := kfapi.MediaUploadRequest{Type: r.Type, Filename: r.Filename, ContentType: r.ContentType, FileLength: r.size()}
+	if err := known.Validate(); err != nil {
 		return nil, err
 	}
 	var got kfapi.MediaUploadResponse
@@ -79,6 +93,10 @@ func (s *Service) mediaUpload(ctx context.Context, e *endpoint, body []byte) ([]
 func (s *Service) mediaUploadImg(ctx context.Context, e *endpoint, body []byte) ([]byte, error) {
 	var r fileRequest
 	if err := strict(body, &r); err != nil {
+		return nil, err
+	}
+	known := kfapi.MediaUploadImgRequest{Filename: r.Filename, ContentType: r.ContentType, FileLength: r.size()}
+	if err := known.Validate(); err != nil {
 		return nil, err
 	}
 	var got kfapi.MediaUploadImgResponse
