@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,8 +40,10 @@ type world struct {
 	page     *httptest.Server
 	platform string
 	token    string
-	cursor   string
-	seq      uint64
+
+	pulling sync.Mutex
+	cursor  string
+	seq     uint64
 }
 
 func newWorld(t *testing.T) *world {
@@ -131,8 +134,10 @@ func (w *world) publish(verb, body string) {
 	must(w.t, w.bus.NC.Publish(events.CommandSubject("orders", corp, kfID, verb, ann), []byte(body)))
 }
 
-// pull publishes one page. Only one callback is under way at a time in these tests.
+// pull publishes one page. A busy machine has two callbacks under way.
 func (w *world) pull(trace string) {
+	w.pulling.Lock()
+	defer w.pulling.Unlock()
 	var page struct {
 		Next  string            `json:"next_cursor"`
 		Items []json.RawMessage `json:"msg_list"`
