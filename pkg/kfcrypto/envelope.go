@@ -29,7 +29,7 @@ const (
 // Children come in any order, each value is one plain text or one CDATA section, names it does not know are skipped.
 // Two parsers could read anything else in two ways, so it is ErrMalformed: a DOCTYPE, entity, comment, processing
 // instruction, attribute, namespace, child of a child or split CDATA section, a nested JSON value, a name twice
-// (in any case), an escape in a known value, more than 16 elements, invalid UTF-8, control characters, a second
+// (in any case), an escape in a known value (but \/ in Encrypt, which is then a copy), more than 16 elements, invalid UTF-8, control characters, a second
 // document, or no Encrypt.
 // The caller bounds the size of body.
 //

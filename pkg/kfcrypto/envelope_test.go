@@ -188,7 +188,9 @@ func TestScanEnvelopeRefuses(t *testing.T) {
 		{"JSON: escaped name beside the real one", `{"encrypt":"AA","\u0065ncrypt":"AB"}`},
 		{"JSON: name that folds to ASCII", "{\"encrypt\":\"AA\",\"tou\u017fername\":\"a\"}"},
 		{"JSON: empty name", `{"":"a","encrypt":"AA"}`},
-		{"JSON: escape in encrypt", `{"encrypt":"A\/A"}`},
+		{"JSON: escape in encrypt", `{"encrypt":"\u0041A"}`},
+		{"JSON: escaped backslash in encrypt", `{"encrypt":"A\\/A"}`},
+		{"JSON: escaped quote in encrypt", `{"encrypt":"A\"A"}`},
 		{"JSON: escape in tousername", `{"tousername":"\u0061","encrypt":"AA"}`},
 		{"JSON: escape that is not hex", `{"a":"\u00eg","encrypt":"AA"}`},
 		{"JSON: cut escape", `{"a":"\u00e","encrypt":"AA"}`},
@@ -289,5 +291,18 @@ func TestPrintableAgreesWithThePlainRule(t *testing.T) {
 		if got := printable([]byte(text)); got != want {
 			t.Errorf("%q: got %v, want %v", text, got, want)
 		}
+	}
+}
+
+// TestScanEnvelopeTakesEscapedSlashes: PHP's encoder and some others write every / of base64 as \/.
+func TestScanEnvelopeTakesEscapedSlashes(t *testing.T) {
+	body := []byte(`{"encrypt":"\/A+B\/\/=="}`)
+	before := string(body)
+	env, err := ScanEnvelope(body)
+	if err != nil || string(env.Encrypt) != "/A+B//==" {
+		t.Errorf("got %q, %v", env.Encrypt, err)
+	}
+	if string(body) != before {
+		t.Errorf("the body has become %s", body)
 	}
 }

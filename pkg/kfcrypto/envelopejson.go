@@ -48,7 +48,7 @@ func (s *scanner) member() bool {
 		}
 		return ok && s.add(name, &s.env.AgentID, value)
 	case "encrypt", "Encrypt":
-		value, ok := s.text(false)
+		value, ok := s.base64Text()
 		return ok && s.add(name, &s.env.Encrypt, value)
 	}
 	return s.scalar() && s.add(name, nil, nil)
@@ -102,6 +102,16 @@ func (s *scanner) text(escapes bool) ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// base64Text is text of which some encoders write each / as \/. It has one meaning, so it is taken; no other escape is.
+func (s *scanner) base64Text() ([]byte, bool) {
+	value, ok := s.text(true)
+	if !ok || bytes.IndexByte(value, '\\') < 0 {
+		return value, ok
+	}
+	value = bytes.ReplaceAll(value, []byte(`\/`), []byte(`/`))
+	return value, bytes.IndexByte(value, '\\') < 0
 }
 
 // escapeLength returns how many bytes follow the backslash of an escape, 0 if it is none.

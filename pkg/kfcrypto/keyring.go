@@ -20,14 +20,23 @@ func NewKeyRing(current *Codec, older ...*Codec) (*KeyRing, error) {
 
 // Open is Codec.Open with the first Codec that fits. The error is ErrMalformed if any signature matched, else ErrSignature.
 func (r *KeyRing) Open(signature, timestamp, nonce string, encrypt []byte) (message []byte, receiveID string, err error) {
+	message, receiveID, _, err = r.OpenWith(signature, timestamp, nonce, encrypt)
+	return message, receiveID, err
+}
+
+// OpenWith is Open, and returns the Codec that fitted: a passive reply is sealed with the same one. It is nil with an error.
+func (r *KeyRing) OpenWith(signature, timestamp, nonce string, encrypt []byte) (message []byte, receiveID string, with *Codec, err error) {
 	err = ErrSignature
 	for _, c := range r.codecs {
 		m, id, e := c.Open(signature, timestamp, nonce, encrypt)
-		if err != nil && !errors.Is(e, ErrSignature) {
-			message, receiveID, err = m, id, e
+		if err == nil || errors.Is(e, ErrSignature) {
+			continue
+		}
+		if message, receiveID, err = m, id, e; err == nil {
+			with = c
 		}
 	}
-	return message, receiveID, err
+	return message, receiveID, with, err
 }
 
 // VerifyURL is Codec.VerifyURL with the first Codec that fits; errors as in Open.
