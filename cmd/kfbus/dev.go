@@ -18,6 +18,7 @@ import (
 	"github.com/kfbus/kfbus/internal/localnats"
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/pkg/kfsim"
+	"github.com/kfbus/kfbus/services/ingress"
 )
 
 // devOptions are the flags of `kfbus dev`. An address whose port is taken gives
@@ -138,6 +139,7 @@ func (d *dev) wire(ctx context.Context, o devOptions, logs io.Writer) error {
 	if d.process, err = newProcess("dev", env.settings, logs); err != nil {
 		return err
 	}
+	d.process.corp = env.corpEnv.CorpID
 	d.process.shell.Admin = ls.admin
 	d.process.dialer = []nats.Option{d.nats.InProcess()}
 	if d.admin, err = d.process.connect("console"); err != nil {
@@ -171,7 +173,8 @@ func (d *dev) wireServices(env *devEnv, calls net.Listener) error {
 	if err != nil {
 		return err
 	}
-	in, door, err := p.ingress(env.Ingress)
+	env.doorEnv.Ingress.CorpID = env.corpEnv.CorpID
+	in, door, err := p.ingress(env.ingressEnv.Ingress, []ingress.Door{env.doorEnv.Ingress})
 	if err != nil {
 		return err
 	}
@@ -193,7 +196,9 @@ func (d *dev) wireServices(env *devEnv, calls net.Listener) error {
 // devEnv is everything the environment may set in `dev`.
 type devEnv struct {
 	settings
+	corpEnv
 	ingressEnv
+	doorEnv
 	syncerEnv
 	senderEnv
 	tokenkeeperEnv
@@ -224,7 +229,7 @@ func (d *dev) load() (*devEnv, error) {
 		}
 	}
 	env := &devEnv{}
-	return env, service.Load("KF", &env.settings, &env.ingressEnv, &env.syncerEnv, &env.senderEnv, &env.tokenkeeperEnv, &env.topologyConfig)
+	return env, service.Load("KF", &env.settings, &env.corpEnv, &env.ingressEnv, &env.doorEnv, &env.syncerEnv, &env.senderEnv, &env.tokenkeeperEnv, &env.topologyConfig)
 }
 
 // start runs everything and returns when the services are ready.

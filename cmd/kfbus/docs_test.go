@@ -22,9 +22,9 @@ var update = flag.Bool("update", false, "write generated parts of documents agai
 // configuration structs.
 func TestGeneratedTables(t *testing.T) {
 	tables := map[string][]any{
-		"shared":      {&settings{}},
+		"shared":      {&settings{}, &corpEnv{}},
 		"topology":    {&topologyConfig{}},
-		"ingress":     {&ingressEnv{}},
+		"ingress":     {&ingressEnv{}, &doorEnv{}},
 		"syncer":      {&syncerEnv{}},
 		"sender":      {&senderEnv{}},
 		"tokenkeeper": {&tokenkeeperEnv{}},

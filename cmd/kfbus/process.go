@@ -38,17 +38,31 @@ func (c settings) Validate() error {
 	return nil
 }
 
+// corpEnv is the corp that a process serves. The ingress may serve several.
+type corpEnv struct {
+	CorpID string `split_words:"true" required:"true" example:"ww0123456789abcdef" desc:"the corpid (企业ID) of the admin console"`
+}
+
 // Each service's own variables, under its name.
 type (
-	ingressEnv     struct{ Ingress ingress.Config }
+	ingressEnv struct {
+		Corps   []string `desc:"names of several corps or apps of which callbacks are taken, each with KF_CORP_<NAME>_… of its own and the path /callback/<name>; empty: KF_CORP_ID alone"`
+		Ingress ingress.Config
+	}
 	syncerEnv      struct{ Syncer syncer.Config }
 	senderEnv      struct{ Sender sender.Config }
 	tokenkeeperEnv struct{ Tokenkeeper tokenkeeper.Config }
+
+	doorEnv struct{ Ingress ingress.Door } // of the one corp
+	idEnv   struct {
+		ID string `required:"true" example:"ww0123456789abcdef" desc:"the corpid (企业ID) of this corp"`
+	}
 )
 
 // process is one running kfbus: the shell, and what its services are wired with.
 type process struct {
 	settings
+	corp   string // empty for an ingress of several
 	shell  *service.Shell
 	dialer []nats.Option // `dev` connects in the process
 	now    func() time.Time
@@ -79,16 +93,52 @@ func (p *process) api() (*kfapi.Client, error) {
 	return kfapi.New(kfapi.Config{BaseURL: p.APIBaseURL, AllowHTTP: p.AllowHTTP, Now: p.now})
 }
 
-func (p *process) ingress(cfg ingress.Config) ([]service.Part, *ingress.Ingress, error) {
+func (p *process) ingress(cfg ingress.Config, doors []ingress.Door) ([]service.Part, *ingress.Ingress, error) {
 	b, err := p.connect(ingress.Name)
 	if err != nil {
 		return nil, nil, err
 	}
-	in, err := ingress.New(cfg, p.CorpID, p.shell.Deps(ingress.Name), b)
+	in, err := ingress.New(cfg, doors, p.shell.Deps(ingress.Name), b)
 	if err != nil {
 		return nil, nil, err
 	}
 	return []service.Part{{Name: ingress.Name, Run: in.Run}}, in, nil
+}
+
+// loadDoor reads the settings of the one corp of KF_CORP_ID.
+func loadDoor() (ingress.Door, []any, error) {
+	var corp corpEnv
+	var env doorEnv
+	if err := service.Load("KF", &corp, &env); err != nil {
+		return ingress.Door{}, nil, err
+	}
+	env.Ingress.CorpID = corp.CorpID
+	return env.Ingress, []any{&env}, env.Ingress.Validate()
+}
+
+// loadDoors reads the settings of each corp that KF_CORPS names, and what service.WatchSecrets wants of them, by prefix.
+func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
+	var doors []ingress.Door
+	secrets := map[string][]any{}
+	if len(names) == 0 {
+		d, cfgs, err := loadDoor()
+		return []ingress.Door{d}, map[string][]any{"KF": cfgs}, err
+	}
+	for _, name := range names {
+		prefix := "KF_CORP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		var id idEnv
+		d := ingress.Door{Name: name}
+		if err := service.Load(prefix, &id, &d); err != nil {
+			return nil, nil, err
+		}
+		d.CorpID = id.ID
+		if secrets[prefix] != nil {
+			return nil, nil, usage(fmt.Errorf("KF_CORPS has two names that become %s_…; choose others", prefix))
+		}
+		secrets[prefix] = []any{&d}
+		doors = append(doors, d)
+	}
+	return doors, secrets, nil
 }
 
 // caller is what the services that call the platform have in common: their
@@ -102,7 +152,7 @@ func (p *process) caller(name string) (*bus.Bus, *kfapi.Client, *tokens.Watcher,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return b, api, tokens.New(b, p.CorpID, p.Credential, p.shell.Deps(name).Log, p.now), nil
+	return b, api, tokens.New(b, p.corp, p.Credential, p.shell.Deps(name).Log, p.now), nil
 }
 
 func (p *process) syncer(cfg syncer.Config) ([]service.Part, error) {
@@ -110,7 +160,7 @@ func (p *process) syncer(cfg syncer.Config) ([]service.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := syncer.New(cfg, syncer.Deps{Deps: p.shell.Deps(bus.ServiceSyncer), Corp: p.CorpID, Bus: b, API: api, Tokens: w})
+	s, err := syncer.New(cfg, syncer.Deps{Deps: p.shell.Deps(bus.ServiceSyncer), Corp: p.corp, Bus: b, API: api, Tokens: w})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +172,7 @@ func (p *process) sender(cfg sender.Config) ([]service.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := sender.New(cfg, sender.Deps{Deps: p.shell.Deps(bus.ServiceSender), Corp: p.CorpID, Bus: b, API: api, Tokens: w})
+	s, err := sender.New(cfg, sender.Deps{Deps: p.shell.Deps(bus.ServiceSender), Corp: p.corp, Bus: b, API: api, Tokens: w})
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +189,7 @@ func (p *process) tokenkeeper(cfg tokenkeeper.Config) ([]service.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := tokenkeeper.New(cfg, cfg.Credentials(p.CorpID), b, api, p.shell.Deps(name))
+	t, err := tokenkeeper.New(cfg, cfg.Credentials(p.corp), b, api, p.shell.Deps(name))
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +197,11 @@ func (p *process) tokenkeeper(cfg tokenkeeper.Config) ([]service.Part, error) {
 }
 
 // environment is the table of variables for --help.
-func environment(cfgs ...any) string {
+func environment(cfgs ...any) string { return "Environment:\n" + environmentOf("KF", cfgs...) }
+
+func environmentOf(prefix string, cfgs ...any) string {
 	var b strings.Builder
-	b.WriteString("Environment:\n")
-	if err := service.Usage(&b, "KF", cfgs...); err != nil {
+	if err := service.Usage(&b, prefix, cfgs...); err != nil {
 		panic(err) // the configuration structs are ours
 	}
 	return b.String()

@@ -16,8 +16,7 @@ func serviceCommands(s std) []*cobra.Command {
 	var se senderEnv
 	var tk tokenkeeperEnv
 	return []*cobra.Command{
-		serviceCommand(s, ingress.Name, "take WeChat's callbacks and keep them", &in,
-			func(p *process) ([]service.Part, error) { parts, _, err := p.ingress(in.Ingress); return parts, err }),
+		ingressCommand(s, &in),
 		serviceCommand(s, bus.ServiceSyncer, "pull the messages behind the callbacks and publish them", &sy,
 			func(p *process) ([]service.Part, error) { return p.syncer(sy.Syncer) }),
 		serviceCommand(s, bus.ServiceSender, "carry commands to customers under the platform's rules", &se,
@@ -38,23 +37,60 @@ func secretsOf(name string) string {
 	return ""
 }
 
+const manyReplicas = ".\n\nRun as many replicas as you like. Streams must exist: see `kfbus topology apply`.\n\n"
+
 func serviceCommand(s std, name, short string, own any, wire func(*process) ([]service.Part, error)) *cobra.Command {
 	var common settings
+	var corp corpEnv
 	return &cobra.Command{Use: name, Short: short, Args: none,
-		Long:    short + ".\n\nRun as many replicas as you like. Streams must exist: see `kfbus topology apply`.\n\n" + environment(&common, own),
+		Long:    short + manyReplicas + environment(&common, &corp, own),
 		Example: "  KF_CORP_ID=ww… KF_NATS_URL=nats://nats:4222 " + secretsOf(name) + "kfbus " + name,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := service.Load("KF", &common, own); err != nil {
+			if err := service.Load("KF", &common, &corp, own); err != nil {
 				return err
 			}
 			p, err := newProcess(name, common, s.err)
 			if err != nil {
 				return err
 			}
+			p.corp = corp.CorpID
 			parts, err := wire(p)
 			if err != nil {
 				return err
 			}
 			return p.shell.Run(c.Context(), append(parts, service.WatchSecrets(p.shell.Log, "KF", own))...)
+		}}
+}
+
+// ingressCommand is the one service that may serve several corps.
+func ingressCommand(s std, own *ingressEnv) *cobra.Command {
+	const short = "take WeChat's callbacks and keep them"
+	var common settings
+	return &cobra.Command{Use: ingress.Name, Short: short, Args: none,
+		Long: short + manyReplicas + environment(&common, own, &corpEnv{}, &doorEnv{}) +
+			"\nWith KF_CORPS=a,b each corp has, instead of KF_CORP_ID and the KF_INGRESS_… of its callback settings, these:\n\n" +
+			environmentOf("KF_CORP_A", &idEnv{}, &ingress.Door{}),
+		Example: "  KF_CORP_ID=ww… KF_NATS_URL=nats://nats:4222 " + secretsOf(ingress.Name) + "kfbus ingress\n" +
+			"  KF_CORPS=shop,desk KF_CORP_SHOP_ID=ww… KF_CORP_SHOP_CALLBACK_TOKEN_FILE=… … kfbus ingress",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := service.Load("KF", &common, own); err != nil {
+				return err
+			}
+			doors, secrets, err := loadDoors(own.Corps)
+			if err != nil {
+				return err
+			}
+			p, err := newProcess(ingress.Name, common, s.err)
+			if err != nil {
+				return err
+			}
+			parts, _, err := p.ingress(own.Ingress, doors)
+			if err != nil {
+				return err
+			}
+			for prefix, cfgs := range secrets {
+				parts = append(parts, service.WatchSecrets(p.shell.Log, prefix, cfgs...))
+			}
+			return p.shell.Run(c.Context(), parts...)
 		}}
 }

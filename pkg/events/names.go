@@ -67,9 +67,14 @@ func TypeOf(k Kind, name string) string {
 }
 
 // TypeOfApp returns the CloudEvents type of an ordinary WeCom app callback;
-// class is "message" or "event".
-func TypeOfApp(class, name string) string {
-	return typePrefix + string(KindApp) + "." + class + "." + Token(name) + typeVersion
+// class is "message" or "event", names the MsgType, or the Event and, where there
+// is one, its ChangeType.
+func TypeOfApp(class string, names ...string) string {
+	t := typePrefix + string(KindApp) + "." + class
+	for _, n := range names {
+		t += "." + Token(n)
+	}
+	return t + typeVersion
 }
 
 // Extension attributes of the events. CloudEvents allows a–z and 0–9 only.

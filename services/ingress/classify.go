@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kfbus/kfbus/pkg/events"
 )
 
 // Classes of ordinary app callbacks, the extension kfclass: a hint for simple
@@ -24,13 +26,14 @@ var (
 )
 
 // classify names what an app callback says, by the first rule that fits.
-func classify(msgType, content string, commandWords []string) string {
+func classify(k kind, content string, commandWords []string) string {
+	msgType := k.name
 	text := strings.TrimSpace(content)
 	for _, rule := range []struct {
 		class string
 		fits  bool
 	}{
-		{classEvent, msgType == "event"},
+		{classEvent, k.class == events.AppEvent},
 		{msgType, msgType != "text" && slices.Contains([]string{"image", "file", "voice", "video", "location", "link"}, msgType)},
 		{"video", msgType == "shortvideo"},
 		{classGeneralText, msgType != "text"},

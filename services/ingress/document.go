@@ -3,220 +3,203 @@ package ingress
 import (
 	"bytes"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"io"
+	"iter"
 	"strings"
 	"unicode/utf8"
 )
 
 // document is a decrypted callback: XML or JSON, as the app was set up.
 //
-// XML becomes JSON by one rule that loses nothing but the choice between CDATA
-// and plain text: an element with children is an object of them in their order,
-// any other is a string of its text as it stands; siblings of one name are an
-// array at the place of the first.
+// XML becomes JSON by one rule, with the XML itself beside it:
+//
+//   - an element with neither attributes nor children is a string of its text as it stands, CDATA or not;
+//   - any other is an object: its attributes as "@name", then its children in their order, then its own text, if it has
+//     more than white space, as "#text";
+//   - siblings of one name are an array at the place of the first.
+//
+// Only comments and the place of one name among others are lost.
 type document struct {
 	format string // "xml" or "json"
 	raw    []byte
-	root   *node
+	nodes  []node // in document order; the first is the root
 }
 
-// node is an element, or a JSON value.
+// node is an element, an attribute, or a member of a JSON object.
 type node struct {
-	name string
-	text string // of a leaf
-	kids []*node
-	json json.RawMessage // of a JSON value: as it stands
+	name []byte
+	text []byte // of an element: its own text
+	json []byte // of a JSON value: as it stands
+	attr bool
+	end  int // of its descendants, which begin behind it
 }
 
-const maxDepth = 16
+const (
+	maxDepth = 32
+	maxNodes = 4096 // an approval with everything in it has a few hundred
+)
 
 var errDocument = errors.New("the decrypted callback is neither XML nor JSON as the platform sends it")
 
-// parseDocument reads what came out of the envelope. It is authentic, and still
-// not trusted: depth is bounded, and directives are refused.
+// parseDocument reads what came out of the envelope. It is authentic, and still not trusted: depth and number of elements
+// are bounded, and what XML can hide elsewhere is refused.
 func parseDocument(raw []byte) (document, error) {
+	d := document{raw: raw}
 	if !utf8.Valid(raw) {
-		return document{}, errDocument
+		return d, errDocument
 	}
 	switch b := bytes.TrimLeft(raw, " \t\r\n"); {
 	case len(b) > 0 && b[0] == '<':
-		root, err := parseXML(raw)
-		return document{format: "xml", raw: raw, root: root}, err
+		d.format, d.nodes = "xml", parseXML(raw)
 	case len(b) > 0 && b[0] == '{':
-		root, err := parseJSON(raw)
-		return document{format: "json", raw: raw, root: root}, err
+		d.format, d.nodes = "json", parseJSON(raw)
 	}
-	return document{}, errDocument
+	if d.nodes == nil {
+		return d, errDocument
+	}
+	return d, nil
 }
 
-func parseXML(raw []byte) (*node, error) {
-	d := xml.NewDecoder(bytes.NewReader(raw))
-	var stack []*node
-	var root *node
-	for {
-		t, err := d.RawToken()
-		if errors.Is(err, io.EOF) {
-			if root == nil || len(stack) > 0 {
-				return nil, errDocument
-			}
-			return root, nil
-		}
-		if err != nil {
-			return nil, errDocument
-		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			n := &node{name: t.Name.Local}
-			if len(stack) >= maxDepth || t.Name.Space != "" || root != nil && len(stack) == 0 {
-				return nil, errDocument
-			}
-			if len(stack) > 0 {
-				up := stack[len(stack)-1]
-				up.kids = append(up.kids, n)
-			} else {
-				root = n
-			}
-			stack = append(stack, n)
-		case xml.EndElement:
-			if len(stack) == 0 || stack[len(stack)-1].name != t.Name.Local {
-				return nil, errDocument
-			}
-			stack = stack[:len(stack)-1]
-		case xml.CharData:
-			if len(stack) > 0 {
-				stack[len(stack)-1].text += string(t)
-			} else if len(bytes.TrimSpace(t)) > 0 {
-				return nil, errDocument
-			}
-		case xml.Directive:
-			return nil, errDocument
-		case xml.ProcInst:
-			if t.Target != "xml" || root != nil {
-				return nil, errDocument
+// children yields the indices of i's attributes and children, in order.
+func (d document) children(i int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for k := i + 1; k < d.nodes[i].end; k = d.nodes[k].end {
+			if !yield(k) {
+				return
 			}
 		}
 	}
 }
 
-// parseJSON takes an object apart one level deep; what is below stays as it is.
-func parseJSON(raw []byte) (*node, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errDocument
+// parseJSON takes an object apart one level deep; what is below stays as it is. nil for what is no object.
+func parseJSON(raw []byte) []node {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil
 	}
-	root := &node{json: bytes.TrimSpace(raw)}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, errDocument
+	nodes := []node{{json: bytes.TrimSpace(raw)}}
+	for dec.More() {
+		t, err := dec.Token()
+		name, isName := t.(string)
+		var value json.RawMessage
+		if err != nil || !isName || len(nodes) > maxNodes || dec.Decode(&value) != nil {
+			return nil
 		}
-		n := &node{name: t.(string)}
-		if err := d.Decode(&n.json); err != nil {
-			return nil, errDocument
-		}
-		if n.json[0] == '"' {
-			if err := json.Unmarshal(n.json, &n.text); err != nil {
-				return nil, errDocument
+		n := node{name: []byte(name), json: value, text: value, end: len(nodes) + 1} // a number is its digits
+		if value[0] == '"' {
+			var s string
+			if json.Unmarshal(value, &s) != nil {
+				return nil
 			}
-		} else {
-			n.text = string(n.json) // a number as it stands
+			n.text = []byte(s)
 		}
-		root.kids = append(root.kids, n)
+		nodes = append(nodes, n)
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, errDocument
+	if _, err := dec.Token(); err != nil {
+		return nil
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errDocument
+	if _, err := dec.Token(); err != io.EOF {
+		return nil
 	}
-	return root, nil
+	nodes[0].end = len(nodes)
+	return nodes
 }
 
-// get returns the text of the first child of that name, in any case: the
-// platform's own samples disagree about capitals.
+// get returns the text of the root's first child of that name, in any case: the platform's own samples disagree about
+// capitals.
 func (d document) get(name string) string {
-	for _, k := range d.root.kids {
-		if strings.EqualFold(k.name, name) {
-			return strings.TrimSpace(k.text)
+	for k := range d.children(0) {
+		if n := &d.nodes[k]; !n.attr && len(n.name) == len(name) && strings.EqualFold(string(n.name), name) {
+			return string(bytes.TrimSpace(n.text))
 		}
 	}
 	return ""
 }
 
-// all returns the texts of every child of that name; a JSON array counts as its
-// elements.
+// all returns the texts of every child of that name; a JSON array counts as its elements.
 func (d document) all(name string) []string {
 	var out []string
-	for _, k := range d.root.kids {
-		if !strings.EqualFold(k.name, name) {
+	for k := range d.children(0) {
+		n := &d.nodes[k]
+		if n.attr || !strings.EqualFold(string(n.name), name) {
 			continue
 		}
 		var list []string
-		if k.json != nil && json.Unmarshal(k.json, &list) == nil {
+		if n.json != nil && json.Unmarshal(n.json, &list) == nil {
 			out = append(out, list...)
 			continue
 		}
-		out = append(out, strings.TrimSpace(k.text))
+		out = append(out, string(bytes.TrimSpace(n.text)))
 	}
 	return out
 }
 
 // fields is the document as one JSON object.
 func (d document) fields() json.RawMessage {
-	if d.root.json != nil {
-		return d.root.json
+	if d.nodes[0].json != nil {
+		return d.nodes[0].json
 	}
-	var b bytes.Buffer
-	d.root.write(&b)
-	if b.Bytes()[0] == '"' { // a root without children
+	if d.nodes[0].end == 1 { // a root without children
 		return json.RawMessage("{}")
 	}
+	var b bytes.Buffer
+	d.write(&b, 0)
 	return b.Bytes()
 }
 
-func (n *node) write(b *bytes.Buffer) {
-	if len(n.kids) == 0 {
-		b.Write(quote(n.text))
+func (d document) write(b *bytes.Buffer, i int) {
+	me := &d.nodes[i]
+	if me.end == i+1 {
+		b.Write(quote(string(me.text)))
 		return
 	}
 	b.WriteByte('{')
 	done := map[string]bool{}
-	for i, k := range n.kids {
-		if done[k.name] {
+	for k := range d.children(i) {
+		key := d.nodes[k].key()
+		if done[key] {
 			continue
 		}
-		if done[k.name] = true; i > 0 {
+		if len(done) > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(quote(k.name))
+		done[key] = true
+		b.Write(quote(key))
 		b.WriteByte(':')
-		same := n.named(k.name)
-		if len(same) == 1 {
-			k.write(b)
-			continue
-		}
-		b.WriteByte('[')
-		for j, s := range same {
-			if j > 0 {
-				b.WriteByte(',')
-			}
-			s.write(b)
-		}
-		b.WriteByte(']')
+		d.writeAll(b, i, key)
+	}
+	if len(bytes.TrimSpace(me.text)) > 0 {
+		b.WriteString(`,"#text":`)
+		b.Write(quote(string(me.text)))
 	}
 	b.WriteByte('}')
 }
 
-func (n *node) named(name string) []*node {
-	var out []*node
-	for _, k := range n.kids {
-		if k.name == name {
-			out = append(out, k)
+// writeAll writes the children of i that have this key: one by itself, several as an array.
+func (d document) writeAll(b *bytes.Buffer, i int, key string) {
+	var same []int
+	for k := range d.children(i) {
+		if d.nodes[k].key() == key {
+			same = append(same, k)
 		}
 	}
-	return out
+	if len(same) == 1 {
+		d.write(b, same[0])
+		return
+	}
+	for j, k := range same {
+		b.WriteByte("[,"[min(j, 1)])
+		d.write(b, k)
+	}
+	b.WriteByte(']')
+}
+
+func (n *node) key() string {
+	if n.attr {
+		return "@" + string(n.name)
+	}
+	return string(n.name)
 }
 
 func quote(s string) []byte {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/kfbus/kfbus/pkg/events"
 )
 
 func TestDocumentFields(t *testing.T) {
@@ -18,6 +20,11 @@ func TestDocumentFields(t *testing.T) {
 		{"split CDATA", `<xml><A><![CDATA[a]]]]><![CDATA[>b]]></A></xml>`, `{"A":"a]]>b"}`},
 		{"white space in text is kept", "<xml>\n<A> a\n b </A>\n</xml>", `{"A":" a\n b "}`},
 		{"declaration", `<?xml version="1.0" encoding="UTF-8"?><xml><A>1</A></xml>`, `{"A":"1"}`},
+		{"entities", `<xml><A>&lt;a&gt; &amp;&amp; &#20320;&#x597d; &quot;&apos;</A></xml>`, `{"A":"<a> && 你好 \"'"}`},
+		{"attributes", `<xml v="1"><A n='&amp;2'>x</A><B k="3"/></xml>`, `{"@v":"1","A":{"@n":"&2","#text":"x"},"B":{"@k":"3"}}`},
+		{"text beside children", `<xml><A>one<B>2</B>three</A></xml>`, `{"A":{"B":"2","#text":"onethree"}}`},
+		{"comments", `<!-- a --><xml><!-- b --><A>1<!-- c -->2</A></xml><!-- d -->`, `{"A":"12"}`},
+		{"a prefix is part of the name", `<xml><q:A>1</q:A></xml>`, `{"q:A":"1"}`},
 		{"JSON stays as it is", `{"MsgType":"event", "CreateTime":1700000000,"X":[1,{"y":2}]}`, `{"MsgType":"event", "CreateTime":1700000000,"X":[1,{"y":2}]}`},
 		{"a root without children", `<xml></xml>`, `{}`},
 	} {
@@ -34,22 +41,31 @@ func TestDocumentFields(t *testing.T) {
 
 func TestDocumentRefuses(t *testing.T) {
 	for name, raw := range map[string]string{
-		"nothing":            ``,
-		"text":               `hello`,
-		"a number":           `1616140317555161061`,
-		"doctype":            `<!DOCTYPE xml><xml><A>1</A></xml>`,
-		"entity":             `<!DOCTYPE a [<!ENTITY x "y">]><xml>&x;</xml>`,
-		"unknown entity":     `<xml><A>&x;</A></xml>`,
-		"two roots":          `<xml><A>1</A></xml><xml></xml>`,
-		"text after the end": `<xml></xml>hello`,
-		"cut off":            `<xml><A>1</A>`,
-		"wrong end":          `<xml><A>1</B></xml>`,
-		"a namespace":        `<xml><q:A>1</q:A></xml>`,
-		"too deep":           strings.Repeat("<a>", 17) + strings.Repeat("</a>", 17),
-		"not UTF-8":          "<xml><A>\xff</A></xml>",
-		"an array":           `[1]`,
-		"JSON cut off":       `{"a":1`,
-		"JSON and more":      `{"a":1} {}`,
+		"nothing":                      ``,
+		"text":                         `hello`,
+		"a number":                     `1616140317555161061`,
+		"doctype":                      `<!DOCTYPE xml><xml><A>1</A></xml>`,
+		"entity":                       `<!DOCTYPE a [<!ENTITY x "y">]><xml>&x;</xml>`,
+		"unknown entity":               `<xml><A>&x;</A></xml>`,
+		"two roots":                    `<xml><A>1</A></xml><xml></xml>`,
+		"text after the end":           `<xml></xml>hello`,
+		"cut off":                      `<xml><A>1</A>`,
+		"wrong end":                    `<xml><A>1</B></xml>`,
+		"too deep":                     strings.Repeat("<a>", maxDepth+1) + strings.Repeat("</a>", maxDepth+1),
+		"too many":                     "<xml>" + strings.Repeat("<a/>", maxNodes) + "</xml>",
+		"too many attributes":          "<xml" + strings.Repeat(" a='1'", maxNodes) + "/>",
+		"a processing instruction":     `<xml><?php x?></xml>`,
+		"a cut comment":                `<xml><!-- </xml>`,
+		"a cut CDATA":                  `<xml><A><![CDATA[x]]</A></xml>`,
+		"a bare &":                     `<xml><A>a & b</A></xml>`,
+		"a reference to NUL":           `<xml><A>&#0;</A></xml>`,
+		"a lone surrogate":             `<xml><A>&#xD800;</A></xml>`,
+		"an attribute without a value": `<xml a></xml>`,
+		"a name that is none":          `<xml>< A>1</A></xml>`,
+		"not UTF-8":                    "<xml><A>\xff</A></xml>",
+		"an array":                     `[1]`,
+		"JSON cut off":                 `{"a":1`,
+		"JSON and more":                `{"a":1} {}`,
 	} {
 		if d, err := parseDocument([]byte(raw)); err == nil {
 			t.Errorf("%s: accepted as %s", name, d.fields())
@@ -115,8 +131,24 @@ func TestClassify(t *testing.T) {
 		{"a mail address", "text", "write to a.b@example.com", "contact_info"},
 		{"anything else", "text", "你好", "general_text"},
 	} {
-		if got := classify(c.msgType, c.content, words); got != c.want {
+		k := kind{class: events.AppMessage, name: c.msgType}
+		if c.msgType == "event" {
+			k = kind{class: events.AppEvent, name: "click"}
+		}
+		if got := classify(k, c.content, words); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
+	}
+}
+
+// TestDocumentsDoNotWriteIntoTheirText: joined texts are copies; the XML beside the JSON stays as it came.
+func TestDocumentsDoNotWriteIntoTheirText(t *testing.T) {
+	const raw = `<xml><A><![CDATA[a]]]]><![CDATA[>b]]>c<B/>d</A></xml>`
+	d, err := parseDocument([]byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.fields(); string(d.raw) != raw {
+		t.Errorf("the XML has become %s", d.raw)
 	}
 }

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
@@ -34,17 +33,20 @@ var (
 	wrongMethod = answer{http.StatusMethodNotAllowed, "method not allowed"}
 	tooLarge    = answer{http.StatusRequestEntityTooLarge, "too large"}
 	encoded     = answer{http.StatusUnsupportedMediaType, "unsupported"}
+	tooMany     = answer{http.StatusTooManyRequests, "too many requests"}
 	busy        = answer{http.StatusServiceUnavailable, "busy"}
 )
-
-func paths() []string { return []string{"/callback", "/wework/callback", "/wechat/callback"} }
 
 // ServeHTTP is the public port: the callback paths and nothing else.
 func (in *Ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := in.now()
-	a, result := in.respond(r)
+	peer := in.peers.of(r)
+	a, result := in.respond(r, peer)
 	in.metrics.callbacks.WithLabelValues(result).Inc()
 	in.metrics.seconds.WithLabelValues(result).Observe(in.now().Sub(began).Seconds())
+	if a.status/100 == 4 && a != tooMany {
+		in.peers.refused(peer)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -61,24 +63,23 @@ func (in *Ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // respond decides the answer, and its name for the metrics. A panic in here is a
 // bug, and still one uniform answer.
-func (in *Ingress) respond(r *http.Request) (a answer, result string) {
+func (in *Ingress) respond(r *http.Request, peer netip.Addr) (a answer, result string) {
 	defer func() {
 		if p := recover(); p != nil {
 			in.log.Error().Interface("panic", p).Msg("callback handler")
 			a, result = forbidden, "panic"
 		}
 	}()
-	known := false
-	for _, p := range paths() {
-		known = known || r.URL.Path == p && r.URL.RawPath == ""
-	}
+	door := in.doors[r.URL.Path]
 	switch {
-	case !known:
+	case in.peers.spent(peer):
+		return tooMany, "too_many"
+	case door == nil || r.URL.RawPath != "":
 		return notFound, "not_found"
 	case r.Method == http.MethodGet:
-		return in.verifyURL(r)
+		return in.verifyURL(door, r)
 	case r.Method == http.MethodPost:
-		return in.callback(r)
+		return in.callback(door, r)
 	}
 	return wrongMethod, "wrong_method"
 }
@@ -115,18 +116,18 @@ func only(s, chars string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune(chars, r) }) < 0
 }
 
-// verifyURL answers the console's check. What comes out must look like an echo,
-// or this would hand back the plaintext of a captured callback.
-func (in *Ingress) verifyURL(r *http.Request) (answer, string) {
-	if !in.cfg.VerifyURL {
+// verifyURL answers the console's check. What comes out must look like an echo, and
+// be asked for now and seldom, or this would hand back the plaintext of captured
+// callbacks.
+func (in *Ingress) verifyURL(door *door, r *http.Request) (answer, string) {
+	if !door.VerifyURL {
 		return forbidden, "verify_off"
 	}
 	p, ok := parseParams(r.URL.Query(), "msg_signature", "timestamp", "nonce", "echostr")
 	if !ok || len(p.echostr) > 1024 {
 		return forbidden, "bad_parameters"
 	}
-	ring := in.ring()
-	echo, err := ring.VerifyURL(p.signature, p.timestamp, p.nonce, p.echostr)
+	echo, err := door.keys().VerifyURL(p.signature, p.timestamp, p.nonce, p.echostr)
 	switch {
 	case errors.Is(err, kfcrypto.ErrSignature):
 		return forbidden, "bad_signature"
@@ -134,11 +135,31 @@ func (in *Ingress) verifyURL(r *http.Request) (answer, string) {
 		return forbidden, "malformed"
 	case echo == "" || len(echo) > maxEcho || !only(echo, alnum):
 		return forbidden, "bad_echo"
+	case in.age(p).Abs() > checkTolerance:
+		door.log.Warn().Dur("age", in.age(p)).Msg("a check of the URL with a true signature, but not of now: a replay, or this machine's clock is wrong")
+		return forbidden, "stale_check"
+	case !door.checks.AllowN(in.now(), 1):
+		return forbidden, "too_many_checks"
 	}
 	return answer{http.StatusOK, echo}, "verified"
 }
 
-func (in *Ingress) callback(r *http.Request) (answer, string) {
+// age is how long ago the platform signed a request, by our clock; negative when it lies ahead.
+func (in *Ingress) age(p params) time.Duration {
+	return in.now().Sub(time.Unix(number(p.timestamp), 0))
+}
+
+const (
+	checkTolerance = 5 * time.Minute  // of a check of the URL
+	pastTolerance  = 10 * time.Minute // of a callback: more than its repeats and any queue can take
+	aheadTolerance = 5 * time.Minute
+)
+
+// stale reports whether a callback, though truly signed, cannot be news: somebody repeats it, or a clock is wrong. It is
+// never believed to be the first of its kind, and never lost.
+func stale(age time.Duration) bool { return age > pastTolerance || age < -aheadTolerance }
+
+func (in *Ingress) callback(door *door, r *http.Request) (answer, string) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return encoded, "encoded"
 	}
@@ -160,7 +181,7 @@ func (in *Ingress) callback(r *http.Request) (answer, string) {
 	if err != nil {
 		return forbidden, "malformed"
 	}
-	plain, _, err := in.ring().Open(p.signature, p.timestamp, p.nonce, env.Encrypt)
+	plain, receiveID, codec, err := door.keys().OpenWith(p.signature, p.timestamp, p.nonce, env.Encrypt)
 	switch {
 	case errors.Is(err, kfcrypto.ErrSignature):
 		return forbidden, "bad_signature"
@@ -171,14 +192,21 @@ func (in *Ingress) callback(r *http.Request) (answer, string) {
 	if err != nil {
 		return forbidden, "malformed"
 	}
-	return in.keep(r.Context(), cipherID(env.Encrypt), doc)
+	if !door.isFor(doc) {
+		return forbidden, "other_receiver"
+	}
+	a, result := in.keep(r.Context(), door, cipherID(env.Encrypt), doc, stale(in.age(p)))
+	if a == success && door.ReplyText != "" && doc.isMessage() {
+		return in.reply(door, doc, codec, receiveID, body[0] == '{'), result
+	}
+	return a, result
 }
 
 // keep publishes and waits: the platform is told success only of what is stored.
 // It outlives the caller's patience on purpose, since a stored callback is worth
 // having even if nobody hears that it is.
-func (in *Ingress) keep(ctx context.Context, id string, doc document) (answer, string) {
-	out, err := route(in.corp, id, doc, in.now(), service.NewTrace().String(), in.cfg.CommandWords)
+func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document, old bool) (answer, string) {
+	out, err := route(door.CorpID, id, doc, callback{now: in.now(), stale: old, trace: service.NewTrace().String(), words: door.CommandWords})
 	if err != nil {
 		in.log.Error().Err(err).Msg("make an event of a callback")
 		return busy, "internal"
@@ -187,24 +215,22 @@ func (in *Ingress) keep(ctx context.Context, id string, doc document) (answer, s
 	defer cancel()
 	began := time.Now()
 	_, repeat, err := in.publish(ctx, out.message)
-	log := func(e *zerolog.Event) *zerolog.Event {
-		return e.Str("callback", id[:12]).Str("kind", out.kind).Dur("took", time.Since(began))
-	}
+	result := out.kind
 	switch {
 	case err == nil && repeat:
-		log(in.log.Debug()).Msg("callback repeated")
-		in.stored.OK()
-		return success, "repeated"
-	case err == nil:
-		log(in.log.Debug()).Msg("callback stored")
-		in.stored.OK()
-		return success, out.kind
-	case errors.Is(err, bus.ErrCovered) && out.kind == "doorbell": // one waits already, and its pull will see this too
-		in.stored.OK()
-		return success, "covered"
+		result = "repeated"
+	case errors.Is(err, bus.ErrCovered) && out.kind == kindDoorbell: // one waits already, and its pull will see this too
+		result = "covered"
+	case err != nil:
+		in.metrics.refused.WithLabelValues(bus.Reason(err)).Inc()
+		in.stored.Fail("the last callback could not be stored: " + bus.Reason(err))
+		door.log.Warn().Err(err).Str("callback", id[:12]).Str("kind", out.kind).Dur("took", time.Since(began)).
+			Msg("callback not stored: answered 503, WeChat will repeat it")
+		return busy, "not_stored"
 	}
-	in.metrics.refused.WithLabelValues(bus.Reason(err)).Inc()
-	in.stored.Fail("the last callback could not be stored: " + bus.Reason(err))
-	log(in.log.Warn()).Err(err).Msg("callback not stored: answered 503, WeChat will repeat it")
-	return busy, "not_stored"
+	in.stored.OK()
+	// The one line that says in a dispute that it came; never what it said.
+	door.log.Info().Str("callback", id[:12]).Str("account", out.account).Str("kind", out.kind).Bool("stale", old).Str("outcome", result).
+		Dur("took", time.Since(began)).Msg("callback accepted")
+	return success, result
 }

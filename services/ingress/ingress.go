@@ -20,7 +20,6 @@ import (
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/pkg/events"
-	"github.com/kfbus/kfbus/pkg/kfcrypto"
 )
 
 // Name is the service's name on the bus.
@@ -31,8 +30,9 @@ type Ingress struct {
 	Listener net.Listener // may be set before Run; nil is Config.Addr
 
 	cfg     Config
-	corp    string
-	keys    keys
+	doors   map[string]*door // by path
+	canary  string           // a corp of ours
+	peers   *peers
 	bus     *bus.Bus
 	publish func(context.Context, bus.Message) (uint64, bool, error)
 	log     zerolog.Logger
@@ -48,13 +48,17 @@ type metrics struct {
 	seconds   *prometheus.HistogramVec
 }
 
-// New wires an ingress for one corp; it does no I/O and starts nothing. It fails
-// only on keys that cannot be used.
-func New(cfg Config, corp string, d service.Deps, b *bus.Bus) (*Ingress, error) {
-	if corp == "" {
-		return nil, errors.New("KF_CORP_ID is empty; it is the corpid (企业ID) of the admin console, ww and 16 digits")
+// New wires an ingress for one corp, or for several apps and corps; it does no I/O and starts nothing. It fails only on
+// settings that cannot be used.
+func New(cfg Config, doors []Door, d service.Deps, b *bus.Bus) (*Ingress, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", service.ErrUsage, err)
 	}
-	in := &Ingress{cfg: cfg, corp: corp, keys: keys{corp: corp, cfg: cfg}, bus: b, log: d.Log, now: d.Now,
+	trusted, err := cfg.proxies()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", service.ErrUsage, err)
+	}
+	in := &Ingress{cfg: cfg, peers: newPeers(trusted, cfg.RefusalsPerIP, d.Now), bus: b, log: d.Log, now: d.Now,
 		broker: d.Health.Check("topology").FreshFor(3 * assertEvery), stored: d.Health.Check("publish"),
 		metrics: metrics{
 			callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kf_ingress_requests_total", Help: "Requests on the public port by result."}, []string{"result"}),
@@ -62,6 +66,10 @@ func New(cfg Config, corp string, d service.Deps, b *bus.Bus) (*Ingress, error) 
 			seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "kf_ingress_request_seconds", Help: "Time until the answer.",
 				Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"result"}),
 		}}
+	if in.doors, err = newDoors(doors, d.Log); err != nil {
+		return nil, fmt.Errorf("%w: %w", service.ErrUsage, err)
+	}
+	in.canary = doors[0].CorpID
 	in.publish = b.Publish
 	for _, c := range []prometheus.Collector{in.metrics.callbacks, in.metrics.refused, in.metrics.seconds} {
 		if err := d.Metrics.Register(c); err != nil {
@@ -69,20 +77,7 @@ func New(cfg Config, corp string, d service.Deps, b *bus.Bus) (*Ingress, error) 
 		}
 	}
 	in.stored.OK() // nothing has failed yet
-	if _, err := in.keys.get(); err != nil {
-		return nil, fmt.Errorf("%w: %w", service.ErrUsage, err)
-	}
 	return in, nil
-}
-
-// ring returns the keys in force; a broken new secret leaves the old one, and
-// shows in the log.
-func (in *Ingress) ring() *kfcrypto.KeyRing {
-	ring, err := in.keys.get()
-	if err != nil {
-		in.log.Error().Err(err).Msg("a changed secret cannot be used; the one before stays in force")
-	}
-	return ring
 }
 
 const (
@@ -112,9 +107,9 @@ func (in *Ingress) Run(ctx context.Context) error {
 	watch, stop := context.WithCancel(ctx)
 	go func() { defer close(watching); in.watch(watch) }()
 	defer func() { stop(); <-watching }()
-	in.log.Info().Str("addr", l.Addr().String()).Strs("paths", paths()).Msg("waiting for callbacks")
+	in.log.Info().Str("addr", l.Addr().String()).Str("paths", in.paths()).Msg("waiting for callbacks")
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() { served <- srv.Serve(bound(l, in.cfg.Connections, in.cfg.ConnectionsPerIP, in.peers.trusts)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve callbacks: %w", err)
@@ -157,13 +152,13 @@ func (in *Ingress) watch(ctx context.Context) {
 // proves that a publish reaches it, and leaves nothing behind. Without it a
 // replica that failed once, and so gets no callbacks, would stay unready.
 func (in *Ingress) tryPublish(ctx context.Context) {
-	e, err := events.Own("canary", events.Source(in.corp, ""), events.TypeCallback, events.Doorbell{Corp: in.corp})
+	e, err := events.Own("canary", events.Source(in.canary, ""), events.TypeCallback, events.Doorbell{Corp: in.canary})
 	if err != nil {
 		in.log.Error().Err(err).Msg("make a canary")
 		return
 	}
 	never := uint64(math.MaxInt64)
-	_, _, err = in.publish(ctx, bus.Message{Subject: events.CallbackSubject(in.corp, canaryAccount), Event: e, ExpectLast: &never})
+	_, _, err = in.publish(ctx, bus.Message{Subject: events.CallbackSubject(in.canary, canaryAccount), Event: e, ExpectLast: &never})
 	switch {
 	case errors.Is(err, bus.ErrConflict):
 		in.stored.OK()

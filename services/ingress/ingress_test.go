@@ -32,7 +32,7 @@ const (
 	nonceOf = "1372623149"
 )
 
-type door struct {
+type rig struct {
 	*testing.T
 	in     *Ingress
 	b      *bus.Bus
@@ -41,7 +41,7 @@ type door struct {
 }
 
 // ready reports one readiness check.
-func (d *door) ready(name string) bool {
+func (d *rig) ready(name string) bool {
 	d.Helper()
 	for _, c := range d.health.Report().Checks {
 		if c.Name == name {
@@ -53,11 +53,18 @@ func (d *door) ready(name string) bool {
 }
 
 func config() Config {
-	return Config{Addr: "127.0.0.1:0", CallbackToken: service.NewSecret(token), EncodingAESKey: service.NewSecret(aesKey),
-		VerifyURL: true, PublishTimeout: 3500 * time.Millisecond, CommandWords: []string{"help"}}
+	return Config{Addr: "127.0.0.1:0", PublishTimeout: 3500 * time.Millisecond, Connections: 2000, ConnectionsPerIP: 50, RefusalsPerIP: 100}
 }
 
-func open(t *testing.T) *door {
+func doorConfig() Door {
+	return Door{CorpID: corp, CallbackToken: service.NewSecret(token), EncodingAESKey: service.NewSecret(aesKey),
+		VerifyURL: true, CommandWords: []string{"help"}}
+}
+
+// noon is when the requests of these tests are signed.
+func noon() time.Time { return time.Unix(1700000000, 0) }
+
+func open(t *testing.T) *rig {
 	t.Helper()
 	b, _ := testkit.Bus(t)
 	codec, err := kfcrypto.New(token, aesKey, corp)
@@ -65,15 +72,15 @@ func open(t *testing.T) *door {
 		t.Fatal(err)
 	}
 	dd := deps()
-	in, err := New(config(), corp, dd, b)
+	in, err := New(config(), []Door{doorConfig()}, dd, b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &door{t, in, b, codec, dd.Health}
+	return &rig{t, in, b, codec, dd.Health}
 }
 
 func deps() service.Deps {
-	return service.Deps{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry(), Health: service.NewHealth(time.Now), Now: time.Now}
+	return service.Deps{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry(), Health: service.NewHealth(time.Now), Now: noon}
 }
 
 func kf(account, syncToken string) string {
@@ -81,7 +88,7 @@ func kf(account, syncToken string) string {
 }
 
 // sealed is a request as the platform would make it.
-func (d *door) sealed(plain, receiveID string, json bool) *http.Request {
+func (d *rig) sealed(plain, receiveID string, json bool) *http.Request {
 	d.Helper()
 	s, err := d.codec.Seal(rnd{}, stamp, nonceOf, []byte(plain), receiveID)
 	if err != nil {
@@ -104,14 +111,14 @@ type rnd struct{}
 
 func (rnd) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte{7}, len(p))), nil }
 
-func (d *door) ask(r *http.Request) (int, string) {
+func (d *rig) ask(r *http.Request) (int, string) {
 	d.Helper()
 	w := httptest.NewRecorder()
 	d.in.ServeHTTP(w, r)
 	return w.Code, w.Body.String()
 }
 
-func (d *door) stored(stream string) uint64 {
+func (d *rig) stored(stream string) uint64 {
 	d.Helper()
 	s, err := d.b.JS.Stream(testkit.Context(d), stream)
 	if err != nil {
@@ -308,7 +315,7 @@ func TestVerifyURL(t *testing.T) {
 			t.Errorf("echo %.10q: got %d %s", echo, code, body)
 		}
 	}
-	d.in.cfg.VerifyURL = false
+	d.in.doors["/wework/callback"].VerifyURL = false
 	if code, _ := d.ask(get("1616140317555161061")); code != 403 {
 		t.Errorf("switched off: got %d", code)
 	}
@@ -389,11 +396,11 @@ func TestPanicIsOneAnswer(t *testing.T) {
 
 func TestRotationTakesBothKeys(t *testing.T) {
 	b, _ := testkit.Bus(t)
-	cfg := config()
+	cfg := doorConfig()
 	cfg.OldCallbackToken, cfg.OldEncodingAESKey = cfg.CallbackToken, cfg.EncodingAESKey
 	newKey := kfcrypto.GenerateKey()
 	cfg.CallbackToken, cfg.EncodingAESKey = service.NewSecret("NEW"), service.NewSecret(newKey.Reveal())
-	in, err := New(cfg, corp, deps(), b)
+	in, err := New(config(), []Door{cfg}, deps(), b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,36 +409,48 @@ func TestRotationTakesBothKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &door{t, in, b, codec, nil}
+		d := &rig{t, in, b, codec, nil}
 		if code, _ := d.ask(d.sealed(kf("wk"+keys[0], "E"), corp, false)); code != 200 {
 			t.Errorf("token %s: got %d", keys[0], code)
 		}
 	}
 }
 
-func TestNewRefusesUnusableKeys(t *testing.T) {
+func TestNewRefuses(t *testing.T) {
 	b, _ := testkit.Bus(t)
-	for name, change := range map[string]func(*Config){
-		"short key": func(c *Config) { c.EncodingAESKey = service.NewSecret("short-geheim") },
-		"token":     func(c *Config) { c.CallbackToken = service.NewSecret("not letters! geheim") },
+	for name, change := range map[string]func(*Door){
+		"short key":       func(c *Door) { c.EncodingAESKey = service.NewSecret("short-geheim") },
+		"token":           func(c *Door) { c.CallbackToken = service.NewSecret("not letters! geheim") },
+		"no corp":         func(c *Door) { c.CorpID = "" },
+		"half a rotation": func(c *Door) { c.OldCallbackToken = service.NewSecret("x") },
+		"old key unusable": func(c *Door) {
+			c.OldCallbackToken, c.OldEncodingAESKey = service.NewSecret("x"), service.NewSecret("geheim")
+		},
+		"a name with a /":   func(c *Door) { c.Name = "a/b" },
+		"capitals":          func(c *Door) { c.Name = "Shop" },
+		"a reply too large": func(c *Door) { c.ReplyText = strings.Repeat("x", 2049) },
 	} {
-		cfg := config()
-		change(&cfg)
-		_, err := New(cfg, corp, deps(), b)
-		if err == nil || strings.Contains(err.Error(), "geheim") {
+		door := doorConfig()
+		change(&door)
+		if _, err := New(config(), []Door{door}, deps(), b); !errors.Is(err, service.ErrUsage) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := New(config(), "", deps(), b); err == nil {
-		t.Error("no corp: accepted")
+	if _, err := New(config(), nil, deps(), b); err == nil {
+		t.Error("no door: accepted")
+	}
+	if _, err := New(config(), []Door{doorConfig(), doorConfig()}, deps(), b); err == nil {
+		t.Error("two doors of one name: accepted")
 	}
 }
 
 func TestConfigValidate(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		"no port":         func(c *Config) { c.Addr = "localhost" },
-		"over 4.5 s":      func(c *Config) { c.PublishTimeout = 4600 * time.Millisecond },
-		"half a rotation": func(c *Config) { c.OldCallbackToken = service.NewSecret("x") },
+		"no port":             func(c *Config) { c.Addr = "localhost" },
+		"over 4.5 s":          func(c *Config) { c.PublishTimeout = 4600 * time.Millisecond },
+		"no connection":       func(c *Config) { c.Connections = 0 },
+		"less than none":      func(c *Config) { c.RefusalsPerIP = -1 },
+		"a proxy by its name": func(c *Config) { c.TrustedProxies = []string{"proxy.example"} },
 	} {
 		c := config()
 		change(&c)

@@ -1,9 +1,12 @@
 package ingress
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -13,61 +16,103 @@ import (
 // routed is a callback on its way to the bus.
 type routed struct {
 	message bus.Message
-	kind    string // doorbell or app: a metric's label
+	kind    string // one of the kinds below: a metric's label
+	account string // open_kfid, for the log
+}
+
+const (
+	kindDoorbell = "doorbell"
+	kindApp      = "app"
+)
+
+// callback is what is known of a callback beside its content.
+type callback struct {
+	now   time.Time
+	stale bool
+	trace string
+	words []string // that make a text a command
 }
 
 // route turns a decrypted callback into what is published. It is pure. id names
 // the ciphertext, so that the platform's repeats are stored once.
-func route(corp, id string, d document, now time.Time, trace string, commandWords []string) (routed, error) {
-	if d.get("MsgType") == "event" {
-		switch d.get("Event") {
-		case events.RingMessage, events.RingAuthChange:
-			return doorbell(corp, id, d, now, trace)
-		}
+func route(corp, id string, d document, c callback) (routed, error) {
+	kind := kindOf(d)
+	if kind.class == events.AppEvent && (kind.name == events.RingMessage || kind.name == events.RingAuthChange) {
+		return doorbell(corp, id, kind.name, d, c)
 	}
-	return app(corp, id, d, trace, commandWords)
+	return app(corp, id, kind, d, c)
 }
 
-func doorbell(corp, id string, d document, now time.Time, trace string) (routed, error) {
-	bell := events.Doorbell{Corp: corp, Event: d.get("Event"), OpenKfID: d.get("OpenKfId"), SyncToken: d.get("Token"),
-		CreateTime: number(d.get("CreateTime")), ReceivedAt: now.UTC()}
+// kind is what a callback is called on the bus.
+type kind struct {
+	class  string // events.AppMessage or events.AppEvent
+	name   string // the msgtype or event, in lower case: the platform writes LOCATION and click
+	change string // of events that have one: ChangeType
+}
+
+// kindOf reads MsgType, Event and ChangeType, or the InfoType of a command to a third-party app.
+func kindOf(d document) kind {
+	msgType, info := strings.ToLower(d.get("MsgType")), strings.ToLower(d.get("InfoType"))
+	switch {
+	case msgType == "event":
+		return kind{events.AppEvent, cmp.Or(strings.ToLower(d.get("Event")), "unknown"), strings.ToLower(d.get("ChangeType"))}
+	case msgType == "" && info != "":
+		return kind{events.AppEvent, info, strings.ToLower(d.get("ChangeType"))}
+	}
+	return kind{events.AppMessage, cmp.Or(msgType, "unknown"), ""}
+}
+
+// typeOf names the CloudEvent: change_contact.create_user where there is a ChangeType.
+func (k kind) typeOf() string {
+	if k.change == "" {
+		return events.TypeOfApp(k.class, k.name)
+	}
+	return events.TypeOfApp(k.class, k.name, k.change)
+}
+
+// doorbell: a stale one names no sync token, and has the name of its account and minute: the broker stores one of them, whoever
+// of the replicas they come to.
+func doorbell(corp, id, event string, d document, c callback) (routed, error) {
+	bell := events.Doorbell{Corp: corp, Event: event, OpenKfID: d.get("OpenKfId"), SyncToken: d.get("Token"),
+		CreateTime: number(d.get("CreateTime")), ReceivedAt: c.now.UTC()}
 	if bell.Event == events.RingAuthChange {
 		bell.OpenKfID = ""
 		bell.AuthAdd, bell.AuthDel = d.all("AuthAddOpenKfId"), d.all("AuthDelOpenKfId")
+	}
+	if c.stale {
+		bell.SyncToken = ""
+		id = cipherID(fmt.Appendf(nil, "stale %s %s %s %d", corp, bell.Event, bell.OpenKfID, c.now.Unix()/60))
 	}
 	e, err := events.Own(id, events.Source(corp, bell.OpenKfID), events.TypeCallback, bell)
 	if err != nil {
 		return routed{}, err
 	}
-	e.SetTime(now.UTC())
-	e.SetExtension(events.ExtTraceParent, trace)
-	return routed{bus.Message{Subject: events.CallbackSubject(corp, bell.OpenKfID), Event: e, MsgID: id}, "doorbell"}, nil
+	e.SetTime(c.now.UTC())
+	e.SetExtension(events.ExtTraceParent, c.trace)
+	return routed{bus.Message{Subject: events.CallbackSubject(corp, bell.OpenKfID), Event: e, MsgID: id}, kindDoorbell, bell.OpenKfID}, nil
 }
 
-func app(corp, id string, d document, trace string, commandWords []string) (routed, error) {
-	class, name := events.AppMessage, d.get("MsgType")
-	if name == "event" {
-		class, name = events.AppEvent, d.get("Event")
-	}
-	if name == "" {
-		name = "unknown"
-	}
+// app: a stale one may be a repeat from before the stream's memory of ids, and says so.
+func app(corp, id string, k kind, d document, c callback) (routed, error) {
 	agent := d.get("AgentID")
 	eventID := id
 	if m := d.get("MsgId"); m != "" && number(m) != 0 {
 		eventID = m
 	}
-	e, err := events.Own(eventID, events.SourceApp(corp, agent), events.TypeOfApp(class, name),
+	e, err := events.Own(eventID, events.SourceApp(corp, agent), k.typeOf(),
 		events.App{Corp: corp, AgentID: agent, Fields: d.fields(), Raw: string(d.raw), Format: d.format})
 	if err != nil {
 		return routed{}, err
 	}
-	if t := number(d.get("CreateTime")); t > 0 {
+	if t := max(number(d.get("CreateTime")), number(d.get("TimeStamp"))); t > 0 {
 		e.SetTime(time.Unix(t, 0).UTC())
 	}
-	e.SetExtension(events.ExtClass, classify(d.get("MsgType"), d.get("Content"), commandWords))
-	e.SetExtension(events.ExtTraceParent, trace)
-	return routed{bus.Message{Subject: events.AppSubject(corp, agent, class, name, d.get("FromUserName")), Event: e, MsgID: id}, "app"}, nil
+	e.SetExtension(events.ExtClass, classify(k, d.get("Content"), c.words))
+	if c.stale {
+		e.SetExtension(events.ExtReplay, "true")
+	}
+	e.SetExtension(events.ExtTraceParent, c.trace)
+	return routed{bus.Message{Subject: events.AppSubject(corp, agent, k.class, k.name, d.get("FromUserName")), Event: e, MsgID: id}, kindApp, ""}, nil
 }
 
 // cipherID names a callback by its ciphertext: timestamp, nonce and CreateTime
