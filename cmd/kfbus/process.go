@@ -24,7 +24,6 @@ type settings struct {
 	service.Config
 	NATS       bus.Config
 	EventMode  string `split_words:"true" default:"structured" unit:"structured or binary" desc:"form of published CloudEvents"`
-	CorpID     string `split_words:"true" required:"true" example:"ww0123456789abcdef" desc:"the corpid (企业ID) of the admin console"`
 	Credential string `default:"kf" desc:"the tokenkeeper's name for the app whose access token is used"`
 	APIBaseURL string `split_words:"true" default:"https://qyapi.weixin.qq.com" desc:"where the platform's API is"`
 	AllowHTTP  bool   `split_words:"true" default:"false" desc:"permit plain http to an API that is not on this machine: for a simulator in another container only"`

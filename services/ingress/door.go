@@ -39,6 +39,9 @@ func newDoors(cfgs []Door, log zerolog.Logger) (map[string]*door, error) {
 		if err := cfg.Validate(); err != nil {
 			return nil, err
 		}
+		if cfg.CorpID == "" {
+			return nil, cfg.fail("the corpid is empty; it is the 企业ID of the admin console, ww and 16 digits")
+		}
 		d := &door{Door: cfg, log: log.With().Str("corp", cfg.CorpID).Logger(), checks: rate.NewLimiter(rate.Every(6*time.Second), 10)}
 		if _, err := d.load(); err != nil {
 			return nil, err

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/kfbus/kfbus/pkg/kfcrypto"
+)
+
+// TestIngressTakesBothFormsOfSettings: it gets as far as its port, which is taken.
+func TestIngressTakesBothFormsOfSettings(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	key := kfcrypto.GenerateKey().Reveal()
+	for _, c := range []struct {
+		name string
+		env  map[string]string
+		want string
+	}{
+		{"one corp", map[string]string{"KF_CORP_ID": "ww1", "KF_INGRESS_CALLBACK_TOKEN": "abc", "KF_INGRESS_ENCODING_AES_KEY": key}, "address already in use"},
+		{"two corps", map[string]string{"KF_CORPS": "a,b", "KF_CORP_A_ID": "ww1", "KF_CORP_A_CALLBACK_TOKEN": "abc", "KF_CORP_A_ENCODING_AES_KEY": key,
+			"KF_CORP_B_ID": "ww2", "KF_CORP_B_CALLBACK_TOKEN": "abd", "KF_CORP_B_ENCODING_AES_KEY": key}, "address already in use"},
+		{"a corp without an id", map[string]string{"KF_CORPS": "a", "KF_CORP_A_CALLBACK_TOKEN": "abc", "KF_CORP_A_ENCODING_AES_KEY": key}, "KF_CORP_A_ID is required"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for name, value := range c.env {
+				t.Setenv(name, value)
+			}
+			t.Setenv("KF_NATS_URL", "nats://127.0.0.1:1")
+			t.Setenv("KF_ADMIN_ADDR", "127.0.0.1:0")
+			t.Setenv("KF_LAME_DUCK", "0s")
+			t.Setenv("KF_INGRESS_ADDR", l.Addr().String())
+			code, out, errs := kfbus(t, "ingress")
+			if code != 2 || !strings.Contains(out+errs, c.want) {
+				t.Errorf("code %d, want 2 and %q in:\n%s%s", code, c.want, out, errs)
+			}
+		})
+	}
+}
