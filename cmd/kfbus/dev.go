@@ -139,7 +139,7 @@ func (d *dev) wire(ctx context.Context, o devOptions, logs io.Writer) error {
 	if d.process, err = newProcess("dev", env.settings, logs); err != nil {
 		return err
 	}
-	d.process.corp = env.corpEnv.CorpID
+	d.process.corp = env.CorpID
 	d.process.shell.Admin = ls.admin
 	d.process.dialer = []nats.Option{d.nats.InProcess()}
 	if d.admin, err = d.process.connect("console"); err != nil {
@@ -173,7 +173,7 @@ func (d *dev) wireServices(env *devEnv, calls net.Listener) error {
 	if err != nil {
 		return err
 	}
-	env.doorEnv.Ingress.CorpID = env.corpEnv.CorpID
+	env.doorEnv.Ingress.CorpID = env.CorpID
 	in, door, err := p.ingress(env.ingressEnv.Ingress, []ingress.Door{env.doorEnv.Ingress})
 	if err != nil {
 		return err
