@@ -13,6 +13,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/kfbus/kfbus/internal/service"
 )
 
 // secretFiles writes a Token and a key, and returns the flags that name them.
@@ -213,6 +216,18 @@ func TestCallbackMake(t *testing.T) {
 		code, out, errs := kfbusIn(t, c.in, append(append([]string{"callback", "make"}, keys...), c.args...)...)
 		if code != 2 || !strings.Contains(errs, c.want) || out != "" {
 			t.Errorf("%s: code %d, want 2 and %q in:\n%s%s", c.name, code, c.want, out, errs)
+		}
+	}
+}
+
+// TestEchoIsOne: a random echo is always 19 digits.
+func TestEchoIsOne(t *testing.T) {
+	m := sealing{url: "http://127.0.0.1/callback", to: "ww1", receiveID: "ww1"}
+	o := opener{pairs: []pair{{"", service.NewSecret(sampleToken), service.NewSecret(sampleKey)}}}
+	for range 1000 {
+		cb, err := m.echo(o, time.Unix(1_800_000_000, 0))
+		if err != nil || len(cb.echo) != 19 || strings.Trim(cb.echo, "0123456789") != "" {
+			t.Fatalf("got %q, %v", cb.echo, err)
 		}
 	}
 }

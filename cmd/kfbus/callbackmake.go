@@ -171,11 +171,11 @@ func (m *sealing) post(o opener, doc []byte, at time.Time) (callback, error) {
 
 // echo is what the console does when a URL is saved.
 func (m *sealing) echo(o opener, at time.Time) (callback, error) {
-	n, err := rand.Int(rand.Reader, big.NewInt(9e18))
+	n, err := rand.Int(rand.Reader, big.NewInt(8e18))
 	if err != nil {
 		return callback{}, err
 	}
-	echo := strconv.FormatInt(n.Int64()+1e18/2, 10)
+	echo := strconv.FormatInt(1e18+n.Int64(), 10) // 19 digits
 	sealed, err := m.sign(o, []byte(echo), at)
 	if err != nil {
 		return callback{}, err

@@ -44,6 +44,8 @@ func TestHelpAndUsage(t *testing.T) {
 		{"keygen", []string{"keygen"}, 0, "EncodingAESKey:"},
 		{"a good key", []string{"keygen", "--check", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"}, 0, "ok"},
 		{"a bad key", []string{"keygen", "--check", "short"}, 2, "43"},
+		{"the callback tools", []string{"callback", "--help"}, 0, "say whether a captured callback is good"},
+		{"the doctor", []string{"doctor", "ingress", "--help"}, 0, "asks the public URL as the console does"},
 		{"unknown flag", []string{"dev", "--nope"}, 2, "--nope"},
 		{"unknown command", []string{"bogus"}, 2, "bogus"},
 		{"nothing", nil, 0, "kfbus dev"},

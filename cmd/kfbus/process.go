@@ -115,6 +115,11 @@ func loadDoor() (ingress.Door, []any, error) {
 	return env.Ingress, []any{&env}, env.Ingress.Validate()
 }
 
+// corpPrefix is how the variables of a corp in KF_CORPS begin.
+func corpPrefix(name string) string {
+	return "KF_CORP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
 // loadDoors reads the settings of each corp that KF_CORPS names, and what service.WatchSecrets wants of them, by prefix.
 func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
 	var doors []ingress.Door
@@ -124,7 +129,7 @@ func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
 		return []ingress.Door{d}, map[string][]any{"KF": cfgs}, err
 	}
 	for _, name := range names {
-		prefix := "KF_CORP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		prefix := corpPrefix(name)
 		var id idEnv
 		d := ingress.Door{Name: name}
 		if err := service.Load(prefix, &id, &d); err != nil {
