@@ -280,6 +280,8 @@ func TestDiagnoseCauses(t *testing.T) {
 		{"JSON inside", plain(`{"ToUserName":"` + labCorp + `","MsgType":"event","Event":"change_contact","ChangeType":"create_user"}`), "", "event change_contact.create_user"},
 		{"a command of a suite", plain("<xml><SuiteId>ww1</SuiteId><InfoType>suite_ticket</InfoType></xml>"), "", "command suite_ticket"},
 		{"JSON outside", with(post(), func(s *sealed) { s.body = `{"tousername":"ww1","encrypt":"` + s.encrypt + `","agentid":""}` }), "", "kf_msg_or_event"},
+		{"an event of an ugly name", plain("<xml><MsgType>event</MsgType><Event>\u200f\u001b</Event></xml>"), "content", "neither XML nor JSON"},
+		{"JSON with an ugly name", plain(`{"MsgType":"event","Event":"a\u001b[2J"}`), "", "event (5 bytes that are no id)"},
 		{"the echo", l.withPlus().asGET(), "", "console's check"},
 		{"the old keys", l.seal(old, old, kfPlain, labCorp, l.now), "", "OLD Token"},
 		{"an old one that arrived late", l.seal(shop, shop, kfPlain, labCorp, l.now.Add(-20*time.Minute)), "", "stale"},

@@ -129,16 +129,16 @@ func outlineOfXML(plain []byte) outline {
 func (o outline) what() (kind, account string) {
 	switch msgType := o["msgtype"]; {
 	case msgType == "event":
-		kind = "event " + o["event"]
+		kind = "event " + clip(o["event"])
 	case msgType != "":
-		kind = "message of type " + msgType
+		kind = "message of type " + clip(msgType)
 	case o["infotype"] != "":
-		kind = "command " + o["infotype"] + " to a third-party app"
+		kind = "command " + clip(o["infotype"]) + " to a third-party app"
 	default:
 		kind = "callback without MsgType"
 	}
 	if change := o["changetype"]; change != "" {
-		kind += "." + change
+		kind += "." + clip(change)
 	}
-	return kind, o["openkfid"]
+	return kind, clip(o["openkfid"])
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,38 @@ func TestDoctorOverTLS(t *testing.T) {
 		}
 		if (err != nil) != failed {
 			t.Errorf("%s: got %v", c.name, err)
+		}
+	}
+}
+
+// TestOperationsCommands runs what docs/operations.md says about callbacks that do not arrive.
+func TestOperationsCommands(t *testing.T) {
+	s := startStack(t)
+	doc, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(doc), "## When callbacks do not arrive\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	commands := regexp.MustCompile(`(?m)^kfbus .*$`).FindAllString(section, -1)
+	if !found || len(commands) < 5 {
+		t.Fatalf("got %d commands", len(commands))
+	}
+	for name, value := range s.ingressEnviron(t) {
+		t.Setenv(name, value)
+	}
+	_, made, _ := kfbus(t, "callback", "make", "--kf", s.kf(), "--url", s.urls.callback)
+	at, body, _ := strings.Cut(strings.TrimSpace(made), "\n")
+	t.Chdir(t.TempDir())
+	for name, content := range map[string]string{"body.xml": body, "request.http": fmt.Sprintf("POST %s HTTP/1.1\r\nHost: kf.example\r\nContent-Length: %d\r\n\r\n%s", at, len(body), body)} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range commands {
+		line := strings.NewReplacer("'https://kf.example/callback?msg_signature=…&timestamp=…&nonce=…'", at, "https://kf.example/callback", s.urls.callback, "OPEN_KFID", s.kf()).Replace(line)
+		if code, out, errs := kfbus(t, strings.Fields(line)[1:]...); code != 0 {
+			t.Errorf("%s: code %d\n%s%s", line, code, out, errs)
 		}
 	}
 }
