@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/kfbus/kfbus/services/ingress"
 )
 
 // mutations are what happens to Encrypt or echostr on its way: undone, the signature fits again.
@@ -86,8 +88,8 @@ func count(body []byte, name string) int {
 }
 
 func plainDocument(b []byte) bool {
-	o := outlineOf(b)
-	return o != nil && o["encrypt"] == "" && (o["msgtype"] != "" || o["infotype"] != "")
+	get, err := ingress.Read(b)
+	return err == nil && get("Encrypt") == "" && (get("MsgType") != "" || get("InfoType") != "")
 }
 
 func cut(b []byte) bool {

@@ -43,7 +43,7 @@ type exam struct {
 	with    int    // of the pair that signed
 	sealed  []byte
 	opened  frame
-	doc     outline
+	doc     func(name string) string
 	found   finding
 }
 

@@ -280,7 +280,10 @@ func TestDiagnoseCauses(t *testing.T) {
 		{"JSON inside", plain(`{"ToUserName":"` + labCorp + `","MsgType":"event","Event":"change_contact","ChangeType":"create_user"}`), "", "event change_contact.create_user"},
 		{"a command of a suite", plain("<xml><SuiteId>ww1</SuiteId><InfoType>suite_ticket</InfoType></xml>"), "", "command suite_ticket"},
 		{"JSON outside", with(post(), func(s *sealed) { s.body = `{"tousername":"ww1","encrypt":"` + s.encrypt + `","agentid":""}` }), "", "kf_msg_or_event"},
-		{"an event of an ugly name", plain("<xml><MsgType>event</MsgType><Event>\u200f\u001b</Event></xml>"), "content", "neither XML nor JSON"},
+		{"an event of an ugly name", plain("<xml><MsgType>event</MsgType><Event>a\u001b[2J</Event></xml>"), "", "event (5 bytes that are no id)"},
+		{"a DOCTYPE inside", plain("<!DOCTYPE x><xml><MsgType>text</MsgType></xml>"), "content", "neither XML nor JSON"},
+		{"two documents inside", plain("<xml></xml><xml></xml>"), "content", "neither XML nor JSON"},
+		{"words behind the document", plain("<xml></xml>words"), "content", "neither XML nor JSON"},
 		{"JSON with an ugly name", plain(`{"MsgType":"event","Event":"a\u001b[2J"}`), "", "event (5 bytes that are no id)"},
 		{"the echo", l.withPlus().asGET(), "", "console's check"},
 		{"the old keys", l.seal(old, old, kfPlain, labCorp, l.now), "", "OLD Token"},
@@ -416,6 +419,13 @@ func TestDiagnoseAgreesWithTheIngress(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	bytesOf := []byte("aA0+/=-_ <>&{}\"\x00\xff\n")
 	for i := range 1000 {
+		inside := []byte(kfPlain)
+		if at := r.IntN(len(inside)); i%5 == 1 { // what no platform would sign
+			inside[at] = bytesOf[r.IntN(len(bytesOf))]
+			s := l.seal(l.all[0].pairs[0], l.all[0].pairs[0], string(inside), labCorp, l.now)
+			l.agree(string(inside), s.captured(), diagnose(s.captured(), l.all, 0, l.now, true))
+			continue
+		}
 		s := l.seal(l.all[0].pairs[0], l.all[0].pairs[0], kfPlain, labCorp, l.now)
 		if i%4 == 0 {
 			s = l.seal(l.all[0].pairs[0], l.all[0].pairs[0], "12345678", labCorp, l.now).asGET()

@@ -6,12 +6,7 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
-	"encoding/xml"
-	"errors"
-	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/kfbus/kfbus/internal/service"
 )
@@ -58,87 +53,20 @@ func openFrame(key service.Secret, sealed []byte) frame {
 	return frame{pad: pad, whole: true, message: p[20:end], receiveID: string(p[end:])}
 }
 
-// outline is the top of a decrypted callback: its elements by name in lower case, the first of each.
-type outline map[string]string
-
-// outlineOf reads XML or JSON; nil for anything else.
-func outlineOf(plain []byte) outline {
-	plain = bytes.TrimSpace(plain)
-	switch {
-	case !utf8.Valid(plain) || len(plain) == 0:
-		return nil
-	case plain[0] == '{':
-		return outlineOfJSON(plain)
-	case plain[0] == '<':
-		return outlineOfXML(plain)
-	}
-	return nil
-}
-
-func outlineOfJSON(plain []byte) outline {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(plain, &fields) != nil {
-		return nil
-	}
-	o := outline{}
-	for name, value := range fields {
-		text := string(value)
-		if json.Unmarshal(value, &text) != nil {
-			text = string(value)
-		}
-		o[strings.ToLower(name)] = strings.TrimSpace(text)
-	}
-	return o
-}
-
-func outlineOfXML(plain []byte) outline {
-	o, depth, name := outline{}, 0, ""
-	seen := false
-	for dec := xml.NewDecoder(bytes.NewReader(plain)); ; {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) && depth == 0 && seen {
-			return o
-		}
-		if err != nil {
-			return nil
-		}
-		switch t := token.(type) {
-		case xml.StartElement:
-			if depth++; depth == 2 {
-				name = strings.ToLower(t.Name.Local)
-				if _, twice := o[name]; twice {
-					name = ""
-				} else {
-					o[name] = ""
-				}
-			}
-			seen = true
-		case xml.EndElement:
-			if depth--; depth == 1 && name != "" {
-				o[name], name = strings.TrimSpace(o[name]), ""
-			}
-		case xml.CharData:
-			if depth == 2 && name != "" {
-				o[name] += string(t)
-			}
-		}
-	}
-}
-
 // what says what a callback is, in the platform's words and without anything that somebody wrote.
-func (o outline) what() (kind, account string) {
-	switch msgType := o["msgtype"]; {
-	case msgType == "event":
-		kind = "event " + clip(o["event"])
+func what(get func(string) string) (kind, account string) {
+	switch msgType, info := get("MsgType"), get("InfoType"); {
+	case strings.EqualFold(msgType, "event"):
+		kind = "event " + clip(get("Event"))
 	case msgType != "":
 		kind = "message of type " + clip(msgType)
-	case o["infotype"] != "":
-		kind = "command " + clip(o["infotype"]) + " to a third-party app"
+	case info != "":
+		kind = "command " + clip(info) + " to a third-party app"
 	default:
 		kind = "callback without MsgType"
 	}
-	if change := o["changetype"]; change != "" {
+	if change := get("ChangeType"); change != "" {
 		kind += "." + clip(change)
 	}
-	return kind, clip(o["openkfid"])
+	return kind, clip(get("OpenKfId"))
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kfbus/kfbus/services/ingress"
 )
 
 // Whoever signed what fails from here on knows the Token.
@@ -91,11 +93,12 @@ func (x *exam) content() *fault {
 		x.found.Kind = "the console's check of the URL; the answer is the echo and nothing else"
 		return nil
 	}
-	if x.doc = outlineOf(plain); x.doc == nil {
+	var err error
+	if x.doc, err = ingress.Read(plain); err != nil {
 		return &fault{fmt.Sprintf("the decrypted content is neither XML nor JSON; it has %d bytes", len(plain)), senderIsWrong}
 	}
-	x.found.Kind, x.found.Account = x.doc.what()
-	x.found.AgentID = clip(x.doc["agentid"])
+	x.found.Kind, x.found.Account = what(x.doc)
+	x.found.AgentID = clip(x.doc("AgentID"))
 	return nil
 }
 
@@ -109,7 +112,10 @@ func (x *exam) isReceiver(to string) bool {
 }
 
 func (x *exam) receiver() *fault {
-	if to := x.doc["tousername"]; to != "" && !x.isReceiver(to) {
+	if x.doc == nil { // an echo
+		return nil
+	}
+	if to := x.doc("ToUserName"); to != "" && !x.isReceiver(to) {
 		return &fault{fmt.Sprintf("its ToUserName is %s and not %s: two products or corps share this URL and these keys", clip(to), x.door().corp),
 			"give each its own path, Token and EncodingAESKey (KF_CORPS); the suiteid of a third-party app goes into " + receiveIDsVariable}
 	}
