@@ -50,7 +50,7 @@ func (p pair) codec() (*kfcrypto.Codec, error) {
 func (o opener) title() string { return cmp.Or(o.name, o.corp, "this app") }
 
 func openerOf(d ingress.Door) opener {
-	o := opener{name: d.Name, corp: d.CorpID, receiveIDs: d.ReceiveIDs, answersGET: d.VerifyURL,
+	o := opener{name: d.Name, corp: d.CorpID, receiveIDs: d.ReceiveID, answersGET: d.VerifyURL,
 		pairs: []pair{{"the present Token and EncodingAESKey", d.CallbackToken, d.EncodingAESKey}}}
 	if len(o.receiveIDs) == 0 {
 		o.receiveIDs = []string{d.CorpID}

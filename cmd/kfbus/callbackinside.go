@@ -81,7 +81,7 @@ func (x *exam) receiveID() *fault {
 		"if that is your corpid, correct KF_CORP_ID (KF_CORP_<NAME>_ID); if it is the suiteid of your third-party app, name it in " + receiveIDsVariable + "; else another corp's app has your keys"}
 }
 
-const receiveIDsVariable = "KF_INGRESS_RECEIVE_I_DS"
+const receiveIDsVariable = "KF_INGRESS_RECEIVE_ID"
 
 // content is an echo, or a document.
 func (x *exam) content() *fault {

@@ -26,7 +26,7 @@ type Config struct {
 type Door struct {
 	Name              string         `ignored:"true"` // /callback/<name>; empty: /callback
 	CorpID            string         `ignored:"true"` // whose callbacks these are; the corpid (企业ID) of the admin console
-	ReceiveIDs        []string       `split_words:"true" desc:"receiveids that are taken instead of the corpid: the suiteid of a third-party app"`
+	ReceiveID         []string       `split_words:"true" desc:"receiveids that are taken instead of the corpid: the suiteid of a third-party app"`
 	CallbackToken     service.Secret `split_words:"true" required:"true" desc:"Token of the callback settings in the admin console"`
 	EncodingAESKey    service.Secret `split_words:"true" required:"true" desc:"EncodingAESKey of the callback settings"`
 	OldCallbackToken  service.Secret `split_words:"true" desc:"the Token before, while it is being changed"`
@@ -100,8 +100,8 @@ func (d Door) fail(why string) error {
 
 // receiveIDs are what a ciphertext for this door may be addressed to.
 func (d Door) receiveIDs() []string {
-	if len(d.ReceiveIDs) > 0 {
-		return d.ReceiveIDs
+	if len(d.ReceiveID) > 0 {
+		return d.ReceiveID
 	}
 	return []string{d.CorpID}
 }

@@ -103,7 +103,7 @@ func newRing(s [4]string, receiveIDs []string) (*kfcrypto.KeyRing, error) {
 // receiver.
 func (d *door) isFor(doc document) bool {
 	to := doc.get("ToUserName")
-	return to == "" || to == d.CorpID || slices.Contains(d.ReceiveIDs, to)
+	return to == "" || to == d.CorpID || slices.Contains(d.ReceiveID, to)
 }
 
 // paths lists where callbacks may arrive, for the log.

@@ -79,7 +79,7 @@ func TestTwoCorps(t *testing.T) {
 func TestSuite(t *testing.T) {
 	b, _ := testkit.Bus(t)
 	d := doorConfig()
-	d.ReceiveIDs = []string{"ww0000000suite"}
+	d.ReceiveID = []string{"ww0000000suite"}
 	in, err := New(config(), []Door{d}, deps(), b)
 	if err != nil {
 		t.Fatal(err)
