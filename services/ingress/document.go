@@ -43,7 +43,8 @@ const (
 var errDocument = errors.New("the decrypted callback is neither XML nor JSON as the platform sends it")
 
 // parseDocument reads what came out of the envelope. It is authentic, and still not trusted: depth and number of elements
-// are bounded, and what XML can hide elsewhere is refused.
+// are bounded, what XML can hide elsewhere is refused, and so are two values of a name by which callbacks are routed, of which
+// we would take one and a consumer perhaps the other.
 func parseDocument(raw []byte) (document, error) {
 	d := document{raw: raw}
 	if !utf8.Valid(raw) {
@@ -55,10 +56,30 @@ func parseDocument(raw []byte) (document, error) {
 	case len(b) > 0 && b[0] == '{':
 		d.format, d.nodes = "json", parseJSON(raw)
 	}
-	if d.nodes == nil {
+	if d.nodes == nil || d.ambiguous() {
 		return d, errDocument
 	}
 	return d, nil
+}
+
+// ambiguous reports whether a name that route reads stands there twice, in whatever case.
+func (d document) ambiguous() bool {
+	names := [...]string{"ToUserName", "FromUserName", "CreateTime", "TimeStamp", "MsgType", "MsgId", "AgentID", "Event", "ChangeType",
+		"InfoType", "OpenKfId", "Token"}
+	var seen [len(names)]bool
+	for k := range d.children(0) {
+		n := &d.nodes[k]
+		for i, name := range names {
+			if n.attr || len(n.name) != len(name) || !strings.EqualFold(string(n.name), name) {
+				continue
+			}
+			if seen[i] {
+				return true
+			}
+			seen[i] = true
+		}
+	}
+	return false
 }
 
 // children yields the indices of i's attributes and children, in order.
@@ -74,6 +95,9 @@ func (d document) children(i int) iter.Seq[int] {
 
 // parseJSON takes an object apart one level deep; what is below stays as it is. nil for what is no object.
 func parseJSON(raw []byte) []node {
+	if depth(raw) > maxDepth {
+		return nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil
@@ -104,6 +128,26 @@ func parseJSON(raw []byte) []node {
 	}
 	nodes[0].end = len(nodes)
 	return nodes
+}
+
+// depth is how many objects and arrays stand in each other at most.
+func depth(raw []byte) (most int) {
+	now, text := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{', c == '[':
+			now++
+			most = max(most, now)
+		case c == '}', c == ']':
+			now--
+		}
+	}
+	return most
 }
 
 // get returns the text of the root's first child of that name, in any case: the platform's own samples disagree about
@@ -155,19 +199,13 @@ func (d document) write(b *bytes.Buffer, i int) {
 		return
 	}
 	b.WriteByte('{')
-	done := map[string]bool{}
-	for k := range d.children(i) {
-		key := d.nodes[k].key()
-		if done[key] {
-			continue
-		}
-		if len(done) > 0 {
+	for i, g := range d.groups(i) {
+		if i > 0 {
 			b.WriteByte(',')
 		}
-		done[key] = true
-		b.Write(quote(key))
+		b.Write(quote(g.key))
 		b.WriteByte(':')
-		d.writeAll(b, i, key)
+		d.writeGroup(b, g)
 	}
 	if len(bytes.TrimSpace(me.text)) > 0 {
 		b.WriteString(`,"#text":`)
@@ -176,20 +214,40 @@ func (d document) write(b *bytes.Buffer, i int) {
 	b.WriteByte('}')
 }
 
-// writeAll writes the children of i that have this key: one by itself, several as an array.
-func (d document) writeAll(b *bytes.Buffer, i int, key string) {
-	var same []int
+// group is the children of one element that have one key.
+type group struct {
+	key   string
+	first int
+	more  []int
+}
+
+// groups returns the children of i by key, in the order of the first of each.
+func (d document) groups(i int) []group {
+	var out []group
+	place := map[string]int{}
 	for k := range d.children(i) {
-		if d.nodes[k].key() == key {
-			same = append(same, k)
+		key := d.nodes[k].key()
+		p, seen := place[key]
+		if !seen {
+			place[key] = len(out)
+			out = append(out, group{key: key, first: k})
+			continue
 		}
+		out[p].more = append(out[p].more, k)
 	}
-	if len(same) == 1 {
-		d.write(b, same[0])
+	return out
+}
+
+// writeGroup writes one child by itself, several as an array.
+func (d document) writeGroup(b *bytes.Buffer, g group) {
+	if len(g.more) == 0 {
+		d.write(b, g.first)
 		return
 	}
-	for j, k := range same {
-		b.WriteByte("[,"[min(j, 1)])
+	b.WriteByte('[')
+	d.write(b, g.first)
+	for _, k := range g.more {
+		b.WriteByte(',')
 		d.write(b, k)
 	}
 	b.WriteByte(']')

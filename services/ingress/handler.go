@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,21 +88,40 @@ func (in *Ingress) respond(r *http.Request, peer netip.Addr) (a answer, result s
 // params are the query of every call of the platform.
 type params struct{ signature, timestamp, nonce, echostr string }
 
-// parseParams wants each parameter once and in its own characters, and nothing
-// else beside them.
-func parseParams(q url.Values, want ...string) (params, bool) {
-	if len(q) != len(want) {
-		return params{}, false
-	}
-	for _, name := range want {
-		if len(q[name]) != 1 {
+// parseParams wants each parameter once and in its own characters, and nothing else beside them: no escape either, but in
+// echostr, since the other characters need none. Whoever decodes or splits a query in another way reads the same in it.
+func parseParams(query string, check bool) (params, bool) {
+	var p params
+	for part := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		field := p.field(name)
+		if field == nil || *field != "" || value == "" {
 			return params{}, false
 		}
+		*field = value
 	}
-	p := params{q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce"), q.Get("echostr")}
 	ok := len(p.signature) == 40 && only(p.signature, hexDigits) && len(p.timestamp) == 10 && only(p.timestamp, digits) &&
-		len(p.nonce) >= 1 && len(p.nonce) <= 32 && only(p.nonce, idChars)
+		len(p.nonce) >= 1 && len(p.nonce) <= 32 && only(p.nonce, idChars) && len(p.echostr) <= maxEchostr && (p.echostr != "") == check
+	if ok && check {
+		var err error
+		p.echostr, err = url.QueryUnescape(p.echostr)
+		ok = err == nil
+	}
 	return p, ok
+}
+
+func (p *params) field(name string) *string {
+	switch name {
+	case "msg_signature":
+		return &p.signature
+	case "timestamp":
+		return &p.timestamp
+	case "nonce":
+		return &p.nonce
+	case "echostr":
+		return &p.echostr
+	}
+	return nil
 }
 
 const (
@@ -109,7 +129,9 @@ const (
 	hexDigits = digits + "abcdef"
 	alnum     = digits + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	idChars   = alnum + "_-"
-	maxEcho   = 64
+
+	maxEcho    = 64
+	maxEchostr = 3072 // an echo of 64 characters is 216 of base64, each of which may be escaped
 )
 
 func only(s, chars string) bool {
@@ -123,8 +145,8 @@ func (in *Ingress) verifyURL(door *door, r *http.Request) (answer, string) {
 	if !door.VerifyURL {
 		return forbidden, "verify_off"
 	}
-	p, ok := parseParams(r.URL.Query(), "msg_signature", "timestamp", "nonce", "echostr")
-	if !ok || len(p.echostr) > 1024 {
+	p, ok := parseParams(r.URL.RawQuery, true)
+	if !ok {
 		return forbidden, "bad_parameters"
 	}
 	echo, err := door.keys().VerifyURL(p.signature, p.timestamp, p.nonce, p.echostr)
@@ -160,13 +182,13 @@ const (
 func stale(age time.Duration) bool { return age > pastTolerance || age < -aheadTolerance }
 
 func (in *Ingress) callback(door *door, r *http.Request) (answer, string) {
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+	if slices.ContainsFunc(r.Header.Values("Content-Encoding"), func(e string) bool { return e != "" && !strings.EqualFold(e, "identity") }) {
 		return encoded, "encoded"
 	}
 	if r.ContentLength > maxBody {
 		return tooLarge, "too_large"
 	}
-	p, ok := parseParams(r.URL.Query(), "msg_signature", "timestamp", "nonce")
+	p, ok := parseParams(r.URL.RawQuery, false)
 	if !ok {
 		return forbidden, "bad_parameters"
 	}

@@ -9,9 +9,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"math"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -102,7 +104,8 @@ func (in *Ingress) Run(ctx context.Context) error {
 		}
 	}
 	srv := &http.Server{Handler: in, ReadHeaderTimeout: readHeader, ReadTimeout: readRequest, WriteTimeout: writeAnswer,
-		IdleTimeout: idle, MaxHeaderBytes: headerBytes}
+		IdleTimeout: idle, MaxHeaderBytes: headerBytes, ErrorLog: stdlog.New(serverLog{in.log}, "", 0),
+		DisableGeneralOptionsHandler: true} // it would answer OPTIONS * with 200
 	watching := make(chan struct{})
 	watch, stop := context.WithCancel(ctx)
 	go func() { defer close(watching); in.watch(watch) }()
@@ -121,6 +124,20 @@ func (in *Ingress) Run(ctx context.Context) error {
 		return fmt.Errorf("finish the callbacks in hand: %w", err)
 	}
 	return nil
+}
+
+// serverLog logs what net/http has to say. Most of it is about what callers do and can be had as often as they like, so only
+// a panic is more than debug.
+type serverLog struct{ log zerolog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	level := zerolog.DebugLevel
+	if strings.HasPrefix(text, "http: panic") {
+		level = zerolog.ErrorLevel
+	}
+	l.log.WithLevel(level).Str("said", text).Msg("http server")
+	return len(line), nil
 }
 
 // watch keeps the topology probe true to the broker.

@@ -153,11 +153,7 @@ func (r *xmlReader) content(me, depth int) bool {
 		if !ok {
 			return false
 		}
-		if n := &r.nodes[me]; n.text == nil {
-			n.text = text
-		} else if len(text) > 0 {
-			n.text = append(n.text[:len(n.text):len(n.text)], text...)
-		}
+		r.nodes[me].add(text)
 		switch {
 		case r.skip("</"):
 			return true
@@ -170,17 +166,22 @@ func (r *xmlReader) content(me, depth int) bool {
 			if !ok {
 				return false
 			}
-			if n := &r.nodes[me]; len(n.text) == 0 {
-				n.text = data[:len(data):len(data)]
-			} else {
-				n.text = append(n.text[:len(n.text):len(n.text)], data...)
-			}
+			r.nodes[me].add(data)
 		default:
 			if !r.element(depth + 1) {
 				return false
 			}
 		}
 	}
+}
+
+// add joins a piece of text to what there is: the first stands where the document has it, several in a copy that grows.
+func (n *node) add(text []byte) {
+	if len(n.text) == 0 {
+		n.text = text[:len(text):len(text)]
+		return
+	}
+	n.text = append(n.text, text...)
 }
 
 // text reads character data up to the next <.
