@@ -25,10 +25,13 @@ var (
 	contact = regexp.MustCompile(`(^|\D)1[3-9]\d{9}(\D|$)|[\w.+-]+@[\w-]+\.[\w.-]+|(电话|手机|微信号|邮箱|联系方式)\s*[:：]`)
 )
 
+// maxText is the longest text of the platform, in bytes; what is beyond it, if ever, is not looked at.
+const maxText = 2048
+
 // classify names what an app callback says, by the first rule that fits.
 func classify(k kind, content string, commandWords []string) string {
 	msgType := k.name
-	text := strings.TrimSpace(content)
+	text := strings.TrimSpace(content[:min(len(content), maxText)])
 	for _, rule := range []struct {
 		class string
 		fits  bool

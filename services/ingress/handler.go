@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
+	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfcrypto"
 )
 
@@ -182,6 +184,7 @@ const (
 func stale(age time.Duration) bool { return age > pastTolerance || age < -aheadTolerance }
 
 func (in *Ingress) callback(door *door, r *http.Request) (answer, string) {
+	began := in.now()
 	if slices.ContainsFunc(r.Header.Values("Content-Encoding"), func(e string) bool { return e != "" && !strings.EqualFold(e, "identity") }) {
 		return encoded, "encoded"
 	}
@@ -217,15 +220,20 @@ func (in *Ingress) callback(door *door, r *http.Request) (answer, string) {
 	if !door.isFor(doc) {
 		return forbidden, "other_receiver"
 	}
-	a, result := in.keep(r.Context(), door, cipherID(env.Encrypt), doc, stale(in.age(p)))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), min(in.cfg.PublishTimeout, answerWithin-in.now().Sub(began)))
+	defer cancel()
+	a, result := in.keep(ctx, door, cipherID(env.Encrypt), doc, stale(in.age(p)))
 	if a == success && door.ReplyText != "" && doc.isMessage() {
-		return in.reply(door, doc, codec, receiveID, body[0] == '{'), result
+		return in.reply(door, doc, codec, receiveID, bytes.TrimLeft(body, " \t\r\n")[0] == '{'), result
 	}
 	return a, result
 }
 
+// answerWithin is the longest from the head of a callback to its answer: a body that comes slowly leaves the broker less time.
+const answerWithin = platformPatience - 600*time.Millisecond
+
 // keep publishes and waits: the platform is told success only of what is stored.
-// It outlives the caller's patience on purpose, since a stored callback is worth
+// ctx outlives the caller on purpose, since a stored callback is worth
 // having even if nobody hears that it is.
 func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document, old bool) (answer, string) {
 	out, err := route(door.CorpID, id, doc, callback{now: in.now(), stale: old, trace: service.NewTrace().String(), words: door.CommandWords})
@@ -233,13 +241,14 @@ func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document
 		in.log.Error().Err(err).Msg("make an event of a callback")
 		return busy, "internal"
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), in.cfg.PublishTimeout)
-	defer cancel()
-	began := time.Now()
-	_, repeat, err := in.publish(ctx, out.message)
-	result := out.kind
+	began, result := time.Now(), out.kind
+	known := old && out.kind == kindDoorbell && in.rang.has(id)
+	var repeat bool
+	if !known {
+		_, repeat, err = in.publish(ctx, out.message)
+	}
 	switch {
-	case err == nil && repeat:
+	case err == nil && (repeat || known):
 		result = "repeated"
 	case errors.Is(err, bus.ErrCovered) && out.kind == kindDoorbell: // one waits already, and its pull will see this too
 		result = "covered"
@@ -250,9 +259,14 @@ func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document
 			Msg("callback not stored: answered 503, WeChat will repeat it")
 		return busy, "not_stored"
 	}
-	in.stored.OK()
+	if !known {
+		in.stored.OK()
+	}
+	if out.kind == kindDoorbell && !old {
+		in.rang.add(id)
+	}
 	// The one line that says in a dispute that it came; never what it said.
-	door.log.Info().Str("callback", id[:12]).Str("account", out.account).Str("kind", out.kind).Bool("stale", old).Str("outcome", result).
+	door.log.Info().Str("callback", id[:12]).Str("account", events.Token(out.account)).Str("kind", out.kind).Bool("stale", old).Str("outcome", result).
 		Dur("took", time.Since(began)).Msg("callback accepted")
 	return success, result
 }

@@ -35,6 +35,7 @@ type Ingress struct {
 	doors   map[string]*door // by path
 	canary  string           // a corp of ours
 	peers   *peers
+	rang    recent
 	bus     *bus.Bus
 	publish func(context.Context, bus.Message) (uint64, bool, error)
 	log     zerolog.Logger

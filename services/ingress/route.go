@@ -1,8 +1,10 @@
 package ingress
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -104,7 +106,7 @@ func app(corp, id string, k kind, d document, c callback) (routed, error) {
 	if err != nil {
 		return routed{}, err
 	}
-	if t := max(number(d.get("CreateTime")), number(d.get("TimeStamp"))); t > 0 {
+	if t := max(number(d.get("CreateTime")), number(d.get("TimeStamp"))); t > 0 && t < endOfTime {
 		e.SetTime(time.Unix(t, 0).UTC())
 	}
 	e.SetExtension(events.ExtClass, classify(k, d.get("Content"), c.words))
@@ -115,11 +117,42 @@ func app(corp, id string, k kind, d document, c callback) (routed, error) {
 	return routed{bus.Message{Subject: events.AppSubject(corp, agent, k.class, k.name, d.get("FromUserName")), Event: e, MsgID: id}, kindApp, ""}, nil
 }
 
+// endOfTime is the year 10000, which an event cannot say.
+const endOfTime = 253402300800
+
 // cipherID names a callback by its ciphertext: timestamp, nonce and CreateTime
-// say nothing about whether two callbacks are one.
+// say nothing about whether two callbacks are one. encrypt has been opened, so it is base64 in one of the spellings that
+// kfcrypto takes; they all have one name, or who knows the token could sign a captured callback again in another.
 func cipherID(encrypt []byte) string {
+	if !canonical(encrypt) {
+		encrypt = respell(encrypt)
+	}
 	sum := sha256.Sum256(encrypt)
 	return hex.EncodeToString(sum[:16])
+}
+
+// canonical reports whether base64 is as the platform writes it: the standard alphabet, padded, spare bits zero.
+func canonical(b []byte) bool {
+	if len(b)%4 != 0 || bytes.ContainsAny(b, "-_ \t\r\n") {
+		return false
+	}
+	bare := bytes.TrimRight(b, "=")
+	switch len(b) - len(bare) {
+	case 1:
+		return bytes.IndexByte([]byte("AEIMQUYcgkosw048"), bare[len(bare)-1]) >= 0
+	case 2:
+		return bytes.IndexByte([]byte("AQgw"), bare[len(bare)-1]) >= 0
+	}
+	return true
+}
+
+func respell(b []byte) []byte {
+	text := strings.NewReplacer("-", "+", "_", "/", " ", "", "\t", "", "\r", "", "\n", "", "=", "").Replace(string(b))
+	raw, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return b // not reached: it has been opened
+	}
+	return base64.StdEncoding.AppendEncode(nil, raw)
 }
 
 // number reads a whole number that is not negative; anything else is 0.
