@@ -53,8 +53,11 @@ func (in *Ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if a == wrongMethod {
+	switch a {
+	case wrongMethod:
 		h.Set("Allow", "GET, POST")
+	case tooLarge, encoded, tooMany:
+		h.Set("Connection", "close") // or net/http would wait for the rest of a body that nobody wants
 	}
 	w.WriteHeader(a.status)
 	if r.Method != http.MethodHead {

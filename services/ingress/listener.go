@@ -69,6 +69,14 @@ type boundedConn struct {
 	gone func()
 }
 
+// CloseWrite lets net/http end an answer before it closes on what it has not read: a reset would take the answer along.
+func (c *boundedConn) CloseWrite() error {
+	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return tcp.CloseWrite()
+	}
+	return nil
+}
+
 // Close closes the connection and gives its place away.
 func (c *boundedConn) Close() error {
 	c.once.Do(c.gone)
