@@ -3,6 +3,7 @@ package ingress
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -17,8 +18,7 @@ type xmlReader struct {
 // parseXML returns the elements in document order, the root first; nil for what is no such document.
 func parseXML(raw []byte) []node {
 	r := xmlReader{b: raw, nodes: make([]node, 0, 24)}
-	r.declaration()
-	if !r.misc() || !r.element(0) || !r.misc() || r.i < len(r.b) {
+	if !r.declaration() || !r.misc() || !r.element(0) || !r.misc() || r.i < len(r.b) {
 		return nil
 	}
 	return r.nodes
@@ -51,11 +51,24 @@ func (r *xmlReader) upTo(s string) ([]byte, bool) {
 	return out, true
 }
 
-func (r *xmlReader) declaration() {
+// declaration passes one of XML 1.0 in UTF-8, if there is any: a reader that believes another would read other characters.
+func (r *xmlReader) declaration() bool {
 	r.space()
-	if r.skip("<?xml ") {
-		r.upTo("?>")
+	if !r.skip("<?xml ") {
+		return true
 	}
+	said, ok := r.upTo("?>")
+	for i, attribute := range strings.Fields(strings.ToLower(strings.ReplaceAll(string(said), "'", `"`))) {
+		switch attribute {
+		case `version="1.0"`:
+			ok = ok && i == 0
+		case `encoding="utf-8"`, `standalone="yes"`, `standalone="no"`:
+			ok = ok && i > 0
+		default:
+			return false
+		}
+	}
+	return ok
 }
 
 // misc passes white space and comments.
@@ -65,10 +78,16 @@ func (r *xmlReader) misc() bool {
 		if !r.skip("<!--") {
 			return true
 		}
-		if _, ok := r.upTo("-->"); !ok {
+		if !r.comment() {
 			return false
 		}
 	}
+}
+
+// comment passes what follows <!--, in which -- is its end.
+func (r *xmlReader) comment() bool {
+	_, ok := r.upTo("--")
+	return ok && r.skip(">")
 }
 
 // element reads <name …>…</name> at the reader's place into nodes.
@@ -100,6 +119,9 @@ func (r *xmlReader) name() []byte {
 	start := r.i
 	for r.i < len(r.b) && nameChar(r.b[r.i]) {
 		r.i++
+	}
+	if bytes.Count(r.b[start:r.i], []byte(":")) > 1 {
+		return nil
 	}
 	return r.b[start:r.i:r.i]
 }
@@ -158,7 +180,7 @@ func (r *xmlReader) content(me, depth int) bool {
 		case r.skip("</"):
 			return true
 		case r.skip("<!--"):
-			if _, ok := r.upTo("-->"); !ok {
+			if !r.comment() {
 				return false
 			}
 		case r.skip("<![CDATA["):
@@ -237,7 +259,7 @@ func entity(name string) (rune, bool) {
 		return 0, false
 	}
 	digits, base := name[1:], 10
-	if digits != "" && (digits[0] == 'x' || digits[0] == 'X') {
+	if digits != "" && digits[0] == 'x' {
 		digits, base = digits[1:], 16
 	}
 	n, err := strconv.ParseUint(digits, base, 32)
