@@ -9,8 +9,11 @@ import (
 )
 
 // TestMain lets this test binary be kfbus itself, so that fault tests can run
-// services as processes of their own and kill them for real.
+// services as processes of their own and kill them for real; and a broker too.
 func TestMain(m *testing.M) {
+	if conf := os.Getenv(brokerEnv); conf != "" {
+		os.Exit(runBroker(conf))
+	}
 	if args := os.Getenv("KFBUS_TEST_ARGS"); args != "" {
 		if err := os.Unsetenv("KFBUS_TEST_ARGS"); err != nil {
 			panic(err)

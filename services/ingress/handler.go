@@ -235,6 +235,25 @@ func (in *Ingress) callback(door *door, r *http.Request) (answer, string) {
 // answerWithin is the longest from the head of a callback to its answer: a body that comes slowly leaves the broker less time.
 const answerWithin = platformPatience - 600*time.Millisecond
 
+// store publishes again and again while nobody takes the event, until ctx ends: a broker that restarts or elects is back in
+// seconds, and the platform may ask three times within one. What has a MsgID is stored once, however often it is published.
+func (in *Ingress) store(ctx context.Context, m bus.Message) (repeat bool, err error) {
+	for {
+		_, repeat, err = in.publish(ctx, m)
+		if !errors.Is(err, bus.ErrNoStream) && !errors.Is(err, bus.ErrDisconnected) && !errors.Is(err, bus.ErrUnknown) {
+			return repeat, err
+		}
+		in.stored.Fail("the last callback could not be stored: " + bus.Reason(err))
+		select {
+		case <-ctx.Done():
+			return false, err
+		case <-time.After(publishPause):
+		}
+	}
+}
+
+const publishPause = 200 * time.Millisecond
+
 // keep publishes and waits: the platform is told success only of what is stored.
 // ctx outlives the caller on purpose, since a stored callback is worth
 // having even if nobody hears that it is.
@@ -248,7 +267,7 @@ func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document
 	known := old && out.kind == kindDoorbell && in.rang.has(id)
 	var repeat bool
 	if !known {
-		_, repeat, err = in.publish(ctx, out.message)
+		repeat, err = in.store(ctx, out.message)
 	}
 	switch {
 	case err == nil && (repeat || known):

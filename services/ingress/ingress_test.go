@@ -330,6 +330,7 @@ func TestNeverYesBeforeItIsKept(t *testing.T) {
 		{"away", bus.ErrDisconnected}, {"no answer", bus.ErrUnknown}, {"anything", errors.New("boom")},
 	} {
 		d := open(t)
+		d.in.cfg.PublishTimeout = 300 * time.Millisecond
 		d.in.publish = func(context.Context, bus.Message) (uint64, bool, error) { return 0, false, c.err }
 		if code, body := d.ask(d.sealed(kf("wk1", "E"), corp, false)); code != 503 || body != "busy" {
 			t.Errorf("%s: got %d %s", c.name, code, body)
@@ -344,9 +345,32 @@ func TestNeverYesBeforeItIsKept(t *testing.T) {
 	}
 }
 
+// TestShortOutageIsNoRefusal: a broker that is back in time is waited for. What is full is not: it was asked, and said no.
+func TestShortOutageIsNoRefusal(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		tries int
+		code  int
+	}{{bus.ErrNoStream, 3, 200}, {bus.ErrDisconnected, 3, 200}, {bus.ErrUnknown, 3, 200}, {bus.ErrFull, 1, 503}, {bus.ErrResources, 1, 503}} {
+		d := open(t)
+		works, tries := d.in.publish, 0
+		d.in.publish = func(ctx context.Context, m bus.Message) (uint64, bool, error) {
+			if tries++; tries < 3 {
+				return 0, false, c.err
+			}
+			return works(ctx, m)
+		}
+		code, _ := d.ask(d.sealed(kf("wk1", "E"), corp, false))
+		if code != c.code || tries != c.tries || d.ready("publish") != (code == 200) {
+			t.Errorf("%v: got %d after %d tries, ready %v; want %d after %d", c.err, code, tries, d.ready("publish"), c.code, c.tries)
+		}
+	}
+}
+
 func TestFailedPublishMakesUnreadyUntilOneWorks(t *testing.T) {
 	d := open(t)
 	works := d.in.publish
+	d.in.cfg.PublishTimeout = time.Millisecond
 	d.in.publish = func(context.Context, bus.Message) (uint64, bool, error) { return 0, false, bus.ErrUnknown }
 	d.ask(d.sealed(kf("wk1", "E"), corp, false))
 	if d.ready("publish") {
