@@ -30,9 +30,10 @@ short: ## the same without the race detector
 lint: ## golangci-lint, built from the module named in tools/go.mod
 	$(GO) tool -modfile=tools/go.mod golangci-lint run
 
-fuzz: ## each fuzz target for 20 s
+FUZZTIME ?= 60s
+fuzz: ## each fuzz target for 60 s, or FUZZTIME
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
-		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done
+		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

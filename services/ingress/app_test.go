@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -234,7 +235,32 @@ func lenient(raw []byte, err error) bool {
 	return false
 }
 
-// FuzzXML: what our reader takes, encoding/xml reads alike.
+// plainly is an element as the rule of document says, in the slow and obvious way.
+func plainly(nodes []node, i int) any {
+	if nodes[i].end == i+1 {
+		return string(nodes[i].text)
+	}
+	all := map[string][]any{}
+	for k := i + 1; k < nodes[i].end; k = nodes[k].end {
+		name := string(nodes[k].name)
+		if nodes[k].attr {
+			name = "@" + name
+		}
+		all[name] = append(all[name], plainly(nodes, k))
+	}
+	out := map[string]any{}
+	for name, values := range all {
+		if out[name] = values; len(values) == 1 {
+			out[name] = values[0]
+		}
+	}
+	if len(bytes.TrimSpace(nodes[i].text)) > 0 {
+		out["#text"] = string(nodes[i].text)
+	}
+	return out
+}
+
+// FuzzXML: what our reader takes, encoding/xml reads alike, and the JSON of it says all of it.
 func FuzzXML(f *testing.F) {
 	for _, x := range examples(f) {
 		f.Add([]byte(x.xml))
@@ -250,6 +276,14 @@ func FuzzXML(f *testing.F) {
 		d, err := parseDocument(raw)
 		if err != nil || d.format != "xml" {
 			return
+		}
+		var got any
+		want := plainly(d.nodes, 0)
+		if d.nodes[0].end == 1 {
+			want = map[string]any{}
+		}
+		if err := json.Unmarshal(d.fields(), &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q became %s, want %v", raw, d.fields(), want)
 		}
 		theirs, err := walk(raw)
 		if err != nil {

@@ -127,17 +127,11 @@ func (in *Ingress) Run(ctx context.Context) error {
 	return nil
 }
 
-// serverLog logs what net/http has to say. Most of it is about what callers do and can be had as often as they like, so only
-// a panic is more than debug.
+// serverLog logs what net/http has to say, which is about mistakes of ours and of the machine, as lines like all others.
 type serverLog struct{ log zerolog.Logger }
 
 func (l serverLog) Write(line []byte) (int, error) {
-	text := strings.TrimSpace(string(line))
-	level := zerolog.DebugLevel
-	if strings.HasPrefix(text, "http: panic") {
-		level = zerolog.ErrorLevel
-	}
-	l.log.WithLevel(level).Str("said", text).Msg("http server")
+	l.log.Error().Str("said", strings.TrimSpace(string(line))).Msg("http server")
 	return len(line), nil
 }
 
