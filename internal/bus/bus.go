@@ -43,6 +43,7 @@ type Bus struct {
 	JS      jetstream.JetStream
 	mode    string
 	timeout time.Duration
+	again   []jetstream.PublishOpt
 	log     zerolog.Logger
 }
 
@@ -98,7 +99,8 @@ func Connect(cfg Config, name string, log zerolog.Logger, more ...nats.Option) (
 	if mode == "" {
 		mode = ModeStructured
 	}
-	return &Bus{NC: nc, JS: js, mode: mode, timeout: timeout, log: log}, nil
+	again := []jetstream.PublishOpt{jetstream.WithRetryAttempts(1), jetstream.WithRetryWait(100 * time.Millisecond)}
+	return &Bus{NC: nc, JS: js, mode: mode, timeout: timeout, again: again, log: log}, nil
 }
 
 func credentials(cfg Config) ([]nats.Option, error) {

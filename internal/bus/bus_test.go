@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/bus/bustest"
@@ -71,4 +72,15 @@ func TestLocalStoreIsLocked(t *testing.T) {
 	if _, err := localnats.Start(localnats.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a second server on the same store: got %v", err)
 	}
+}
+
+// overTCP connects as a client does that lives longer than its server.
+func overTCP(t testing.TB, url string) *bus.Bus {
+	t.Helper()
+	b, err := bus.Connect(bus.Config{URL: url}, t.Name(), zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.NC.Close)
+	return b
 }

@@ -17,6 +17,7 @@ import (
 type Message struct {
 	Subject string
 	Event   event.Event
+	Sound   bool // the event's data is JSON for certain, made by us: it is not read through again
 
 	MsgID      string        // Nats-Msg-Id; "" for none. Never in a batch.
 	ExpectLast *uint64       // stored only if this is the last sequence on the subject; 0: nothing there
@@ -29,7 +30,7 @@ type Message struct {
 const Forever time.Duration = -1
 
 func (b *Bus) encode(m Message) (*nats.Msg, error) {
-	body, h, err := Encode(m.Event, b.mode)
+	body, h, err := encode(m.Event, b.mode, m.Sound)
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +79,9 @@ func (b *Bus) Publish(ctx context.Context, m Message) (seq uint64, repeat bool, 
 
 // publish sends without blocking other publishers and waits on its own future.
 func (b *Bus) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	ctx, cancel := b.bounded(ctx)
 	defer cancel()
-	f, err := b.JS.PublishMsgAsync(msg, jetstream.WithRetryAttempts(1), jetstream.WithRetryWait(100*time.Millisecond))
+	f, err := b.JS.PublishMsgAsync(msg, b.again...)
 	if err != nil {
 		return nil, Classify(err)
 	}
@@ -92,6 +93,14 @@ func (b *Bus) publish(ctx context.Context, msg *nats.Msg) (*jetstream.PubAck, er
 	case <-ctx.Done():
 		return nil, Classify(ctx.Err())
 	}
+}
+
+// bounded ends ctx with the configured timeout, if it would not end before.
+func (b *Bus) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= b.timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, b.timeout)
 }
 
 func sortedKeys[M ~map[string]V, V any](m M) []string { return slices.Sorted(maps.Keys(m)) }

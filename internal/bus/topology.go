@@ -64,8 +64,9 @@ func (t Topology) Streams() []jetstream.StreamConfig {
 			// let a second worker in.
 			MaxMsgsPerSubject: 2, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 			MaxAge: 24 * time.Hour, Duplicates: time.Hour,
-			SubjectTransform: lanes(events.KindCallback, t.CallbackLanes),
-			Description:      "doorbells: an account has something to pull",
+			AllowAtomicPublish: true, // see Group
+			SubjectTransform:   lanes(events.KindCallback, t.CallbackLanes),
+			Description:        "doorbells: an account has something to pull",
 		},
 		{
 			Name: events.StreamMessage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,

@@ -22,9 +22,13 @@ const traceSampled = 0x01 // the only flag; some readers of version 00 refuse a 
 // NewTrace starts a trace. It is marked as sampled: nothing is recorded here, but a consumer's tracer that follows its
 // parent would drop the trace otherwise.
 func NewTrace() Trace {
-	t := Trace{flags: traceSampled}
-	_, _ = rand.Read(t.trace[:]) // never fails
-	return t.Child()
+	var random [24]byte
+	_, _ = rand.Read(random[:]) // never fails
+	t := Trace{trace: [16]byte(random[:16]), span: [8]byte(random[16:]), flags: traceSampled}
+	if t.trace == [16]byte{} || t.span == [8]byte{} { // what the specification calls invalid
+		return NewTrace()
+	}
+	return t
 }
 
 // Child returns the next step in the same trace; of the zero Trace, a new one.
@@ -73,7 +77,10 @@ func (t Trace) String() string {
 	if t == (Trace{}) {
 		return ""
 	}
-	return fmt.Sprintf("00-%x-%x-%02x", t.trace, t.span, t.flags)
+	b := append(make([]byte, 0, 55), "00-"...)
+	b = append(hex.AppendEncode(b, t.trace[:]), '-')
+	b = append(hex.AppendEncode(b, t.span[:]), '-')
+	return string(hex.AppendEncode(b, []byte{t.flags}))
 }
 
 // TraceID returns the 32 hex digits that all steps share, for logs; "" for the zero Trace.

@@ -28,25 +28,46 @@ var (
 // maxText is the longest text of the platform, in bytes; what is beyond it, if ever, is not looked at.
 const maxText = 2048
 
-// classify names what an app callback says, by the first rule that fits.
+// classify names what an app callback says, by the first rule that fits. The patterns are dear and come last, where their
+// signs are.
 func classify(k kind, content string, commandWords []string) string {
-	msgType := k.name
+	if k.class == events.AppEvent {
+		return classEvent
+	}
+	switch k.name {
+	case "image", "file", "voice", "video", "location", "link":
+		return k.name
+	case "shortvideo":
+		return "video"
+	case "text":
+	default:
+		return classGeneralText
+	}
 	text := strings.TrimSpace(content[:min(len(content), maxText)])
-	for _, rule := range []struct {
-		class string
-		fits  bool
-	}{
-		{classEvent, k.class == events.AppEvent},
-		{msgType, msgType != "text" && slices.Contains([]string{"image", "file", "voice", "video", "location", "link"}, msgType)},
-		{"video", msgType == "shortvideo"},
-		{classGeneralText, msgType != "text"},
-		{classCommand, strings.HasPrefix(text, "/") || slices.ContainsFunc(commandWords, func(w string) bool { return strings.EqualFold(text, w) })},
-		{classChatRecord, len(chatLine.FindAllStringIndex(text, 2)) == 2},
-		{classContactInfo, contact.MatchString(text)},
-	} {
-		if rule.fits {
-			return rule.class
-		}
+	signs := colons(text)
+	switch {
+	case strings.HasPrefix(text, "/") || slices.ContainsFunc(commandWords, func(w string) bool { return strings.EqualFold(text, w) }):
+		return classCommand
+	case signs > 1 && len(chatLine.FindAllStringIndex(text, 2)) == 2:
+		return classChatRecord
+	case (signs > 0 || strings.Contains(text, "@") || hasMobile(text)) && contact.MatchString(text):
+		return classContactInfo
 	}
 	return classGeneralText
+}
+
+// colons counts both kinds: no pattern fits without one, but for numbers and addresses.
+func colons(text string) int { return strings.Count(text, ":") + strings.Count(text, "：") }
+
+// hasMobile reports whether there are 11 digits in a row, as a mobile number has.
+func hasMobile(text string) bool {
+	run := 0
+	for i := range len(text) {
+		if c := text[i]; c < '0' || c > '9' {
+			run = 0
+		} else if run++; run == 11 {
+			return true
+		}
+	}
+	return false
 }

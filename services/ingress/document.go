@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/kfbus/kfbus/internal/bus"
 )
 
 // document is a decrypted callback: XML or JSON, as the app was set up.
@@ -33,6 +36,9 @@ type node struct {
 	json []byte // of a JSON value: as it stands
 	attr bool
 	end  int // of its descendants, which begin behind it
+
+	next  int  // the next sibling of this name, once they are joined; 0: none
+	later bool // not the first of its name
 }
 
 const (
@@ -42,17 +48,17 @@ const (
 
 var errDocument = errors.New("the decrypted callback is neither XML nor JSON as the platform sends it")
 
-// parseDocument reads what came out of the envelope. It is authentic, and still not trusted: depth and number of elements
+// parseInto reads what came out of the envelope. It is authentic, and still not trusted: depth and number of elements
 // are bounded, what XML can hide elsewhere is refused, and so are two values of a name by which callbacks are routed, of which
-// we would take one and a consumer perhaps the other.
-func parseDocument(raw []byte) (document, error) {
+// we would take one and a consumer perhaps the other. nodes is room for the result, and may be nil.
+func parseInto(nodes []node, raw []byte) (document, error) {
 	d := document{raw: raw}
 	if !utf8.Valid(raw) {
 		return d, errDocument
 	}
 	switch b := bytes.TrimLeft(raw, " \t\r\n"); {
 	case len(b) > 0 && b[0] == '<':
-		d.format, d.nodes = "xml", parseXML(raw)
+		d.format, d.nodes = "xml", parseXML(nodes, raw)
 	case len(b) > 0 && b[0] == '{':
 		d.format, d.nodes = "json", parseJSON(raw)
 	}
@@ -179,93 +185,76 @@ func (d document) all(name string) []string {
 	return out
 }
 
-// fields is the document as one JSON object.
-func (d document) fields() json.RawMessage {
-	if d.nodes[0].json != nil {
-		return d.nodes[0].json
+// appendFields appends the document as one JSON object: JSON as it stands.
+func (d document) appendFields(dst []byte) []byte {
+	switch root := &d.nodes[0]; {
+	case root.json != nil:
+		return append(dst, root.json...)
+	case root.end == 1: // without children
+		return append(dst, "{}"...)
 	}
-	if d.nodes[0].end == 1 { // a root without children
-		return json.RawMessage("{}")
-	}
-	var b bytes.Buffer
-	d.write(&b, 0)
-	return b.Bytes()
+	return d.write(dst, 0)
 }
 
-func (d document) write(b *bytes.Buffer, i int) {
+// write appends node i as JSON.
+func (d document) write(dst []byte, i int) []byte {
 	me := &d.nodes[i]
 	if me.end == i+1 {
-		b.Write(quote(string(me.text)))
-		return
+		return bus.Quote(dst, me.text)
 	}
-	b.WriteByte('{')
-	for i, g := range d.groups(i) {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(quote(g.key))
-		b.WriteByte(':')
-		d.writeGroup(b, g)
-	}
-	if len(bytes.TrimSpace(me.text)) > 0 {
-		b.WriteString(`,"#text":`)
-		b.Write(quote(string(me.text)))
-	}
-	b.WriteByte('}')
-}
-
-// group is the children of one element that have one key.
-type group struct {
-	key   string
-	first int
-	more  []int
-}
-
-// groups returns the children of i by key, in the order of the first of each.
-func (d document) groups(i int) []group {
-	var out []group
-	place := map[string]int{}
+	d.join(i)
+	dst = append(dst, '{')
 	for k := range d.children(i) {
-		key := d.nodes[k].key()
-		p, seen := place[key]
-		if !seen {
-			place[key] = len(out)
-			out = append(out, group{key: key, first: k})
+		n := &d.nodes[k]
+		if n.later {
 			continue
 		}
-		out[p].more = append(out[p].more, k)
+		if k > i+1 {
+			dst = append(dst, ',')
+		}
+		dst = append(n.key(dst), ':')
+		if n.next == 0 {
+			dst = d.write(dst, k)
+			continue
+		}
+		dst = d.write(append(dst, '['), k)
+		for j := n.next; j > 0; j = d.nodes[j].next {
+			dst = d.write(append(dst, ','), j)
+		}
+		dst = append(dst, ']')
 	}
-	return out
+	if len(bytes.TrimSpace(me.text)) > 0 {
+		dst = bus.Quote(append(dst, `,"#text":`...), me.text)
+	}
+	return append(dst, '}')
 }
 
-// writeGroup writes one child by itself, several as an array.
-func (d document) writeGroup(b *bytes.Buffer, g group) {
-	if len(g.more) == 0 {
-		d.write(b, g.first)
-		return
+// join links the children of i that have one name.
+func (d document) join(i int) {
+	kids := slices.AppendSeq(make([]int, 0, 16), d.children(i))
+	slices.SortStableFunc(kids, func(a, b int) int {
+		x, y := &d.nodes[a], &d.nodes[b]
+		switch {
+		case x.attr == y.attr:
+			return bytes.Compare(x.name, y.name)
+		case x.attr:
+			return -1
+		}
+		return 1
+	})
+	for j := 1; j < len(kids); j++ {
+		if a, b := &d.nodes[kids[j-1]], &d.nodes[kids[j]]; a.attr == b.attr && bytes.Equal(a.name, b.name) {
+			a.next, b.later = kids[j], true
+		}
 	}
-	b.WriteByte('[')
-	d.write(b, g.first)
-	for _, k := range g.more {
-		b.WriteByte(',')
-		d.write(b, k)
-	}
-	b.WriteByte(']')
 }
 
-func (n *node) key() string {
+// key appends the name that n has in JSON.
+func (n *node) key(dst []byte) []byte {
 	if n.attr {
-		return "@" + string(n.name)
+		return bus.Quote(dst, "@"+string(n.name))
 	}
-	return string(n.name)
+	return bus.Quote(dst, n.name)
 }
 
-func quote(s string) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		panic(err) // a string always encodes
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
+func quote(s string) []byte { return bus.Quote(nil, s) }

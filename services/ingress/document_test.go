@@ -8,6 +8,10 @@ import (
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
+func parseDocument(raw []byte) (document, error) { return parseInto(nil, raw) }
+
+func (d document) fields() json.RawMessage { return d.appendFields(nil) }
+
 func TestDocumentFields(t *testing.T) {
 	for _, c := range []struct{ name, raw, want string }{
 		{"text message", `<xml><ToUserName><![CDATA[ww1]]></ToUserName><CreateTime>1700000000</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[a <b> & "c"]]></Content><MsgId>4561255354251345929</MsgId></xml>`,

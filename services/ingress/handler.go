@@ -140,7 +140,35 @@ const (
 )
 
 func only(s, chars string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune(chars, r) }) < 0
+	for i := range len(s) {
+		if strings.IndexByte(chars, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// hand is what one callback needs while it is in hand, and the next can use again.
+type hand struct {
+	body  bytes.Buffer
+	nodes []node
+}
+
+// read empties body, up to a byte more than is allowed. What it returns is valid until putBack.
+func (h *hand) read(body io.Reader) ([]byte, error) {
+	h.body.Grow(bytes.MinRead)
+	_, err := h.body.ReadFrom(io.LimitReader(body, maxBody+1))
+	return h.body.Bytes(), err
+}
+
+// putBack keeps h, unless it grew for a callback that was unusually large.
+func (in *Ingress) putBack(h *hand) {
+	if h.body.Cap() > maxBody/4 || cap(h.nodes) > maxNodes/16 {
+		return
+	}
+	h.body.Reset()
+	clear(h.nodes)
+	in.hands.Put(h)
 }
 
 // verifyURL answers the console's check. What comes out must look like an echo, and
@@ -198,7 +226,9 @@ func (in *Ingress) callback(door *door, r *http.Request) (answer, string) {
 	if !ok {
 		return forbidden, "bad_parameters"
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	h := in.hands.Get().(*hand)
+	defer in.putBack(h)
+	body, err := h.read(r.Body)
 	switch {
 	case err != nil:
 		return forbidden, "unreadable"
@@ -216,7 +246,8 @@ func (in *Ingress) callback(door *door, r *http.Request) (answer, string) {
 	case err != nil:
 		return forbidden, "malformed"
 	}
-	doc, err := parseDocument(plain)
+	doc, err := parseInto(h.nodes[:0], plain)
+	h.nodes = doc.nodes
 	if err != nil {
 		return forbidden, "malformed"
 	}
@@ -258,17 +289,19 @@ const publishPause = 200 * time.Millisecond
 // ctx outlives the caller on purpose, since a stored callback is worth
 // having even if nobody hears that it is.
 func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document, old bool) (answer, string) {
-	out, err := route(door.CorpID, id, doc, callback{now: in.now(), stale: old, trace: service.NewTrace().String(), words: door.CommandWords})
+	began := in.now()
+	out, err := route(door.CorpID, id, doc, callback{now: began, stale: old, trace: service.NewTrace().String(), words: door.CommandWords})
 	if err != nil {
 		in.log.Error().Err(err).Msg("make an event of a callback")
 		return busy, "internal"
 	}
-	began, result := time.Now(), out.kind
+	began, result := in.now(), out.kind
 	known := old && out.kind == kindDoorbell && in.rang.has(id)
 	var repeat bool
 	if !known {
 		repeat, err = in.store(ctx, out.message)
 	}
+	took := in.now().Sub(began)
 	switch {
 	case err == nil && (repeat || known):
 		result = "repeated"
@@ -277,7 +310,7 @@ func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document
 	case err != nil:
 		in.metrics.refused.WithLabelValues(bus.Reason(err)).Inc()
 		in.stored.Fail("the last callback could not be stored: " + bus.Reason(err))
-		door.log.Warn().Err(err).Str("callback", id[:12]).Str("kind", out.kind).Dur("took", time.Since(began)).
+		door.log.Warn().Err(err).Str("callback", id[:12]).Str("kind", out.kind).Dur("took", took).
 			Msg("callback not stored: answered 503, WeChat will repeat it")
 		return busy, "not_stored"
 	}
@@ -289,6 +322,6 @@ func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document
 	}
 	// The one line that says in a dispute that it came; never what it said.
 	door.log.Info().Str("callback", id[:12]).Str("account", events.Token(out.account)).Str("kind", out.kind).Bool("stale", old).Str("outcome", result).
-		Dur("took", time.Since(began)).Msg("callback accepted")
+		Dur("took", took).Msg("callback accepted")
 	return success, result
 }

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type Ingress struct {
 	publish func(context.Context, bus.Message) (uint64, bool, error)
 	log     zerolog.Logger
 	now     func() time.Time
+	hands   sync.Pool // of *hand
 	metrics metrics
 	broker  *service.Probe // the topology is as it should be
 	stored  *service.Probe // the last publish worked
@@ -73,7 +75,11 @@ func New(cfg Config, doors []Door, d service.Deps, b *bus.Bus) (*Ingress, error)
 		return nil, fmt.Errorf("%w: %w", service.ErrUsage, err)
 	}
 	in.canary = doors[0].CorpID
-	in.publish = b.Publish
+	in.hands.New = func() any { return &hand{nodes: make([]node, 0, 24)} }
+	in.publish = b.Group(d.Now).Publish
+	if cfg.GroupCommit == groupOff {
+		in.publish = b.Publish
+	}
 	for _, c := range []prometheus.Collector{in.metrics.callbacks, in.metrics.refused, in.metrics.seconds} {
 		if err := d.Metrics.Register(c); err != nil {
 			return nil, err

@@ -53,7 +53,7 @@ func (d *rig) ready(name string) bool {
 }
 
 func config() Config {
-	return Config{Addr: "127.0.0.1:0", PublishTimeout: 3500 * time.Millisecond, Connections: 2000, ConnectionsPerIP: 50, RefusalsPerIP: 100}
+	return Config{Addr: "127.0.0.1:0", PublishTimeout: 3500 * time.Millisecond, GroupCommit: groupAuto, Connections: 2000, ConnectionsPerIP: 50, RefusalsPerIP: 100}
 }
 
 func doorConfig() Door {
@@ -473,6 +473,7 @@ func TestConfigValidate(t *testing.T) {
 		"no port":             func(c *Config) { c.Addr = "localhost" },
 		"over 4.5 s":          func(c *Config) { c.PublishTimeout = 4600 * time.Millisecond },
 		"no connection":       func(c *Config) { c.Connections = 0 },
+		"no such grouping":    func(c *Config) { c.GroupCommit = "always" },
 		"less than none":      func(c *Config) { c.RefusalsPerIP = -1 },
 		"a proxy by its name": func(c *Config) { c.TrustedProxies = []string{"proxy.example"} },
 	} {

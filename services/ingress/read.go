@@ -4,7 +4,7 @@ package ingress
 // returns the text of the first element of that name under the root, in any case, and "" if there is none. An error means
 // that the ingress refuses such content; it quotes nothing of it.
 func Read(plain []byte) (get func(name string) string, err error) {
-	doc, err := parseDocument(plain)
+	doc, err := parseInto(nil, plain)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,9 @@ type xmlReader struct {
 	nodes []node
 }
 
-// parseXML returns the elements in document order, the root first; nil for what is no such document.
-func parseXML(raw []byte) []node {
-	r := xmlReader{b: raw, nodes: make([]node, 0, 24)}
+// parseXML appends the elements in document order, the root first, to nodes, which is empty; nil for what is no such document.
+func parseXML(nodes []node, raw []byte) []node {
+	r := xmlReader{b: raw, nodes: nodes}
 	if !r.declaration() || !r.misc() || !r.element(0) || !r.misc() || r.i < len(r.b) {
 		return nil
 	}
@@ -25,7 +25,7 @@ func parseXML(raw []byte) []node {
 }
 
 func (r *xmlReader) skip(s string) bool {
-	if !bytes.HasPrefix(r.b[r.i:], []byte(s)) {
+	if len(r.b)-r.i < len(s) || string(r.b[r.i:r.i+len(s)]) != s {
 		return false
 	}
 	r.i += len(s)
