@@ -155,7 +155,7 @@ func newLab(t *testing.T) *lab {
 	}
 	clock := func() time.Time { return l.now }
 	var err error
-	l.in, err = ingress.New(ingress.Config{Addr: "127.0.0.1:0", PublishTimeout: 3 * time.Second, Connections: 10}, doors,
+	l.in, err = ingress.New(ingress.Config{GroupCommit: "auto", Addr: "127.0.0.1:0", PublishTimeout: 3 * time.Second, Connections: 10}, doors,
 		service.Deps{Log: zerolog.Nop(), Metrics: prometheus.NewRegistry(), Health: service.NewHealth(clock), Now: clock}, b)
 	if err != nil {
 		t.Fatal(err)
