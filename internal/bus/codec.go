@@ -153,20 +153,12 @@ func isJSON(contentType string) bool {
 // own members where a client sent no Content-Type. A message that is no
 // CloudEvent gives [ErrBare]; one that is a broken one gives another error.
 func Decode(h nats.Header, body []byte) (event.Event, error) {
-	low := map[string]string{}
-	for k, v := range h {
-		if len(v) > 0 {
-			low[strings.ToLower(k)] = v[0]
-		}
-	}
-	ct := strings.ToLower(strings.TrimSpace(low["content-type"]))
-	switch {
-	case strings.HasPrefix(ct, "application/cloudevents"):
+	low := lowered(h)
+	switch formOf(low, body) {
+	case ModeStructured:
 		return decodeStructured(body)
-	case low[cePrefix+"specversion"] != "":
+	case ModeBinary:
 		return decodeBinary(low, body)
-	case looksStructured(body):
-		return decodeStructured(body)
 	}
 	return event.Event{}, ErrBare
 }

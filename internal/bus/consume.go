@@ -184,7 +184,7 @@ func (w *worker) answer(ctx context.Context, m jetstream.Msg, v Verdict) error {
 
 func (w *worker) bury(ctx context.Context, d *Delivery, reason string, cause error) error {
 	return w.bus.Bury(ctx, events.Dead{Service: w.o.Service, Reason: reason, Detail: cause.Error(), Stream: w.stream,
-		Seq: d.Seq, Subject: d.Subject, Payload: d.Data, At: d.Time})
+		Seq: d.Seq, Subject: d.Subject, Header: d.Header, Payload: d.Data, At: d.Time})
 }
 
 // lanes returns the lane consumers of a work stream whose names start with

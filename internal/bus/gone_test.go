@@ -1,8 +1,10 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -74,5 +76,43 @@ func TestBuryWithoutStream(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("got %d dead letters, want 2", n)
+	}
+}
+
+// TestBuryKeepsTheOriginal: payload and headers, up to their limits, and it says when something is missing.
+func TestBuryKeepsTheOriginal(t *testing.T) {
+	b, _ := testkit.Bus(t)
+	ctx := testkit.Context(t)
+	for i, c := range []struct {
+		name            string
+		payload, header int
+		keeps, headers  int
+		cut             bool
+	}{
+		{"at the limits", 64 << 10, 8<<10 - 1, 64 << 10, 1, false},
+		{"a byte more of payload", 64<<10 + 1, 1, 64 << 10, 1, true},
+		{"a byte more of headers", 1, 8 << 10, 1, 0, true},
+		{"no headers", 1, -1, 1, 0, false},
+	} {
+		d := events.Dead{Service: "sender", Reason: "invalid", Stream: events.StreamCommand, Seq: uint64(i + 1),
+			Payload: bytes.Repeat([]byte{0xff}, c.payload)}
+		if c.header >= 0 {
+			d.Header = map[string][]string{"K": {strings.Repeat("v", c.header)}}
+		}
+		if err := b.Bury(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+		s, err := b.Last(ctx, events.StreamDead, "kf.dead.sender.invalid")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := s.Event()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got events.Dead
+		if err := e.DataAs(&got); err != nil || len(got.Payload) != c.keeps || len(got.Header) != c.headers || got.Cut != c.cut {
+			t.Errorf("%s: got %d bytes, %d headers, cut %t, %v", c.name, len(got.Payload), len(got.Header), got.Cut, err)
+		}
 	}
 }

@@ -64,17 +64,18 @@ type Outcome struct {
 }
 
 // Dead is the data of an event on kf.dead: what could not be processed. Payload
-// may hold customer data: the stream is for operators only.
+// and Header may hold customer data: the stream is for operators only.
 type Dead struct {
-	Service string    `json:"service"`
-	Reason  string    `json:"reason"`
-	Detail  string    `json:"detail,omitempty"`
-	Stream  string    `json:"stream,omitempty"`
-	Seq     uint64    `json:"seq,omitempty"`
-	Subject string    `json:"subject,omitempty"`
-	Payload []byte    `json:"payload,omitempty"` // base64 in JSON; cut to 64 KiB
-	Cut     bool      `json:"cut,omitempty"`     // payload was longer
-	At      time.Time `json:"at"`
+	Service string              `json:"service"`
+	Reason  string              `json:"reason"`
+	Detail  string              `json:"detail,omitempty"`
+	Stream  string              `json:"stream,omitempty"` // that held it; "" for what no stream took
+	Seq     uint64              `json:"seq,omitempty"`
+	Subject string              `json:"subject,omitempty"` // as stored: see [ParseSubject]
+	Header  map[string][]string `json:"header,omitempty"`  // as stored; left out beyond 8 KiB
+	Payload []byte              `json:"payload,omitempty"` // base64 in JSON; cut to 64 KiB
+	Cut     bool                `json:"cut,omitempty"`     // payload or headers were longer
+	At      time.Time           `json:"at"`
 }
 
 // Conversation is the value of a key in kf_conversations: what a team should

@@ -102,3 +102,11 @@ const ContentType = "application/cloudevents+json"
 
 // ContentTypeHeader is the NATS header that carries [ContentType].
 const ContentTypeHeader = "Content-Type"
+
+// Headers of what `kfbus replay` copies and `kfbus dead redrive` publishes again.
+const (
+	HeaderReplay        = "Kf-Replay"         // the name of the replay
+	HeaderReplaySubject = "Kf-Replay-Subject" // where the original was published
+	HeaderReplaySeq     = "Kf-Replay-Seq"     // its sequence in [StreamMessage]: a replay goes on after it
+	HeaderRedrive       = "Kf-Redrive"        // the sequence of the dead letter in [StreamDead]
+)

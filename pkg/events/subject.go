@@ -32,6 +32,7 @@ const (
 const (
 	prefix       = "kf."
 	suspectToken = "suspect"
+	replayToken  = "replay"
 )
 
 // Subject is a subject taken apart. The fields hold tokens, not ids: see
@@ -107,6 +108,11 @@ func SuspectSubject(corp string) string {
 func APISubject(corp, path string) string {
 	return join(KindAPI, Token(corp), strings.ReplaceAll(path, "/", "."))
 }
+
+// ReplayPrefix is what stands before the tokens of a replayed subject: the copy of
+// kf.message.ww1.… is on ReplayPrefix(name) + ".message.ww1.…". Nobody but a replay
+// publishes there, and no stream of ours takes it.
+func ReplayPrefix(name string) string { return prefix + replayToken + "." + Token(name) }
 
 // ConversationKey is the key of a conversation in [BucketLedger] and
 // [BucketConversations]; it takes ids.

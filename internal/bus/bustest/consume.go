@@ -134,7 +134,7 @@ func poisonIsBuried(t *testing.T, env Env) {
 		t.Fatal(err)
 	}
 	var letter events.Dead
-	if err := e.DataAs(&letter); err != nil || letter.Stream != events.StreamCallback || len(letter.Payload) == 0 || letter.Detail != "nothing to be done" {
+	if err := e.DataAs(&letter); err != nil || letter.Stream != events.StreamCallback || len(letter.Payload) == 0 || letter.Header[events.ContentTypeHeader] == nil || letter.Detail != "nothing to be done" {
 		t.Errorf("got %+v, %v", letter, err)
 	}
 	waitEmpty(t, b, events.StreamCallback)
