@@ -76,28 +76,41 @@ func formOf(low map[string]string, body []byte) string {
 // setMember gives one member of a JSON object a text, in its place if it is
 // there and else as the first.
 func setMember(body []byte, name, value string) ([]byte, error) {
-	bad := errors.New("mark event: the payload is no JSON object")
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') || !dec.More() {
-		return nil, bad
+	open := bytes.IndexByte(body, '{') + 1
+	rest := bytes.TrimLeft(body[open:], " \t\r\n")
+	if open == 0 || len(rest) == 0 || rest[0] != '"' || len(bytes.TrimLeft(body[:open-1], " \t\r\n")) > 0 || !json.Valid(body) {
+		return nil, errors.New("mark event: the payload is no JSON object with members")
 	}
-	from, to := dec.InputOffset(), dec.InputOffset()
-	put := append(append([]byte{}, quote(name)...), ':')
-	put = append(append(put, quote(value)...), ',')
+	if from, to, ok := findMember(body, name); ok {
+		return splice(body, from, to, quote(value)), nil
+	}
+	put := append(append(quote(name), ':'), quote(value)...)
+	return splice(body, open, open, append(put, ',')), nil
+}
+
+// findMember returns where the value of a member stands; body is a JSON object.
+// It looks closer only where the name occurs at all, as attributes are spelt.
+func findMember(body []byte, name string) (from, to int, ok bool) {
+	if !bytes.Contains(body, quote(name)) {
+		return 0, 0, false
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	_, _ = dec.Token() // the brace
 	for dec.More() {
 		key, err := dec.Token()
-		if err != nil {
-			return nil, bad
-		}
 		var v json.RawMessage
-		if err := dec.Decode(&v); err != nil {
-			return nil, bad
+		if err != nil || dec.Decode(&v) != nil {
+			return 0, 0, false
 		}
-		if key == name {
-			to = dec.InputOffset()
-			from, put = to-int64(len(v)), quote(value)
+		if key == name { // the last of several is the one that decoders take
+			to = int(dec.InputOffset())
+			from, ok = to-len(v), true
 		}
 	}
+	return from, to, ok
+}
+
+func splice(body []byte, from, to int, put []byte) []byte {
 	out := make([]byte, 0, len(body)+len(put))
-	return append(append(append(out, body[:from]...), put...), body[to:]...), nil
+	return append(append(append(out, body[:from]...), put...), body[to:]...)
 }
