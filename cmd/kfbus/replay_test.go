@@ -102,17 +102,20 @@ func (p past) run(args ...string) (replayed, int, string) {
 }
 
 // holds is what a stream holds, in order.
-func (p past) holds(stream string) []bus.Stored {
+func (p past) holds(stream string) (out []bus.Stored) {
 	p.Helper()
-	var out []bus.Stored
-	err := walk(testkit.Context(p.T), p.Bus, stream, jetstream.OrderedConsumerConfig{}, func(m bus.Stored, _ uint64) (bool, error) {
+	ctx := testkit.Context(p.T)
+	for seq := uint64(1); ; seq++ {
+		m, err := p.Next(ctx, stream, seq, ">")
+		if errors.Is(err, bus.ErrNotFound) {
+			return out
+		}
+		if err != nil {
+			p.Fatal(err)
+		}
 		out = append(out, m)
-		return true, nil
-	})
-	if err != nil {
-		p.Fatal(err)
+		seq = m.Seq
 	}
-	return out
 }
 
 // ids are the events' ids, as they stand in the stream.

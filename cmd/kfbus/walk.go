@@ -45,7 +45,9 @@ func walk(ctx context.Context, b *bus.Bus, stream string, cfg jetstream.OrderedC
 // that was handed out: the client itself notices such a loss only while it waits longer than its heartbeat.
 func stride(ctx context.Context, st jetstream.Stream, cfg jetstream.OrderedConsumerConfig, end uint64,
 	f func(m bus.Stored, left uint64) (more bool, err error)) (last uint64, err error) {
-	wrong := func(err error) error { return fmt.Errorf("read %s: %w", st.CachedInfo().Config.Name, bus.Classify(err)) }
+	wrong := func(err error) error {
+		return fmt.Errorf("read %s: %w", st.CachedInfo().Config.Name, bus.Classify(err))
+	}
 	oc, err := st.OrderedConsumer(ctx, cfg)
 	if err != nil {
 		return 0, wrong(err)
