@@ -69,13 +69,21 @@ type deadLine struct {
 
 func (l letter) line(now time.Time) deadLine {
 	out := deadLine{Seq: l.DeadSeq, BuriedAt: l.BuriedAt, Service: l.Service, Reason: l.Reason, Detail: l.Detail, Stream: l.Stream,
-		StreamSeq: l.Seq, Subject: l.Subject, Bytes: len(l.Payload), Cut: l.Cut}
+		StreamSeq: l.Seq, Subject: published(l.Subject), Bytes: len(l.Payload), Cut: l.Cut}
 	if !l.At.IsZero() {
 		out.At = &l.At
 	}
 	_, why := l.original(now)
 	out.CanRedrive, out.Why = why == "", why
 	return out
+}
+
+// published is a subject as it was published on, where that can be told.
+func published(subject string) string {
+	if s, err := events.ParseSubject(subject); err == nil {
+		return s.String()
+	}
+	return subject
 }
 
 const deadColumns = "%-7s  %-20s  %-11s  %-12s  %-3s  %s  %s"

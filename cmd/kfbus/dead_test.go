@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/testkit"
@@ -174,7 +177,7 @@ func TestDeadListAndShow(t *testing.T) {
 		}
 	}
 	_, _, table, _ := p.dead("list")
-	for _, want := range []string{"syncer       foreign", "  yes  kf.lane.callback.1.ww1.wk1  doorbell of another corp\n", "  no   kf.message.ww1.wk1.text.wm1  up to 2 MB\n"} {
+	for _, want := range []string{"syncer       foreign", "  yes  kf.callback.ww1.wk1  doorbell of another corp\n", "  no   kf.message.ww1.wk1.text.wm1  up to 2 MB\n"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no %q in\n%s", want, table)
 		}
@@ -435,4 +438,44 @@ func (s *stack) buried(subject string, after uint64) letter {
 		s.Fatal(l.Broken)
 	}
 	return l
+}
+
+// TestOperationsReplayAndDeadLetters runs what docs/operations.md says about replays and dead letters, in its order.
+func TestOperationsReplayAndDeadLetters(t *testing.T) {
+	s := startStack(t)
+	ctx := testkit.Context(t)
+	for name, subject := range map[string]string{"TEAM": "kf.replay.>", "ORDERS": "orders.again.>"} {
+		if _, err := s.admin.JS.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{subject}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := s.subscribe("kf.message.>")
+	s.say("hello")
+	s.stored(next())
+	body, h := encoded(t, "bell-9", events.TypeCallback, events.Doorbell{Corp: "wwother", OpenKfID: "wk9", Event: events.RingMessage})
+	if _, err := s.admin.JS.PublishMsg(ctx, &nats.Msg{Subject: "kf.callback.wwother.wk9", Header: h, Data: body}); err != nil {
+		t.Fatal(err)
+	}
+	dead := s.buried("kf.dead.syncer.foreign", 0)
+	doc, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, one := 0, regexp.MustCompile(`copied 1 events|copy 1 events|"copied":1,`)
+	for _, heading := range []string{"## Replay\n", "## Dead letters\n"} {
+		_, section, _ := strings.Cut(string(doc), heading)
+		section, _, _ = strings.Cut(section, "\n## ")
+		for _, line := range regexp.MustCompile(`(?m)^kfbus .*$`).FindAllString(section, -1) {
+			n++
+			line := strings.NewReplacer("OPEN_KFID", s.kf(), "EXTERNAL_USERID", s.user(), "SEQ", fmt.Sprint(dead.DeadSeq), "'", "", "--until 1h", "").Replace(line)
+			code, out, errs := kfbus(t, append(strings.Fields(line)[1:], "--nats", s.urls.nats)...)
+			if code != 0 || out == "" || strings.HasPrefix(line, "kfbus replay") && !one.MatchString(out) {
+				t.Errorf("%s: code %d\n%s%s", line, code, out, errs)
+			}
+			t.Logf("%s\n%s", line, out)
+		}
+	}
+	if n < 12 {
+		t.Errorf("only %d commands found", n)
+	}
 }

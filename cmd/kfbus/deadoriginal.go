@@ -79,7 +79,7 @@ func (l letter) command(subject events.Subject, now time.Time) (*nats.Msg, strin
 		return nil, why
 	}
 	if id := l.Header[jetstream.MsgIDHeader]; len(id) > 0 {
-		m.Header[jetstream.MsgIDHeader] = id // of a bare command it is the command id, and the ledger knows it for ever
+		m.Header[jetstream.MsgIDHeader] = id // of a bare command it is the command id, which the ledger knows longer than any command waits
 	} else {
 		m.Header.Del(jetstream.MsgIDHeader)
 	}
