@@ -356,7 +356,7 @@ func TestRedriveWithoutRoom(t *testing.T) {
 func TestDeadLettersOfTheServices(t *testing.T) {
 	s := startStack(t)
 	ctx := testkit.Context(t)
-	p := past{t, s.admin, s.dev.nats}
+	p := past{t, s.admin, s.nats}
 	next, outcomes := s.subscribe("kf.message.>"), s.subscribe("kf.outcome.orders.>")
 	s.say("hello")
 	next()

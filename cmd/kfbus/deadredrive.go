@@ -59,7 +59,7 @@ Exit code 0: all redriven. 1: some were not.`,
 	f.BoolVar(&r.yes, "yes", false, "redrive more than one")
 	f.BoolVar(&r.dryRun, "dry-run", false, "only say what would be done")
 	f.BoolVar(&r.remove, "delete", false, "erase the dead letter after its original was taken")
-	r.deadChoice.flags(c)
+	r.flags(c)
 	r.connection.flag(c)
 	r.output.flag(c)
 	return c

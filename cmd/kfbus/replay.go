@@ -75,7 +75,7 @@ Exit code 0: all copied. 1: failed. 3: interrupted, or no stream takes the copie
 	f.StringVar(&r.rate, "rate", "", "at most so many a second: 200/s (default: as fast as they are taken)")
 	f.IntVar(&r.inFlight, "in-flight", 128, "copies published before the first is acknowledged; 1 keeps the order even where one fails")
 	f.BoolVar(&r.dryRun, "dry-run", false, "only count, and say which are the first and the last")
-	r.choice.flags(c)
+	r.flags(c)
 	r.connection.flag(c)
 	r.output.flag(c)
 	return c
