@@ -82,16 +82,16 @@ func setMember(body []byte, name, value string) ([]byte, error) {
 		return nil, errors.New("mark event: the payload is no JSON object with members")
 	}
 	if from, to, ok := findMember(body, name); ok {
-		return splice(body, from, to, quote(value)), nil
+		return splice(body, from, to, Quote(nil, value)), nil
 	}
-	put := append(append(quote(name), ':'), quote(value)...)
+	put := Quote(append(Quote(nil, name), ':'), value)
 	return splice(body, open, open, append(put, ',')), nil
 }
 
 // findMember returns where the value of a member stands; body is a JSON object.
 // It looks closer only where the name occurs at all, as attributes are spelt.
 func findMember(body []byte, name string) (from, to int, ok bool) {
-	if !bytes.Contains(body, quote(name)) {
+	if !bytes.Contains(body, Quote(nil, name)) {
 		return 0, 0, false
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
