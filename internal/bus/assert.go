@@ -14,8 +14,8 @@ import (
 
 // Uses is what one service relies on.
 type Uses struct {
-	Streams, Buckets []string
-	Consumers        []Durable
+	Streams, Buckets, Objects []string
+	Consumers                 []Durable
 }
 
 // Durable names a consumer of a stream.
@@ -39,6 +39,11 @@ func UsesOf(service string) Uses {
 			Buckets: []string{events.BucketTokens, events.BucketLedger, events.BucketConversations, events.BucketThrottle},
 			Consumers: []Durable{{events.StreamCommand, laneSend + "0"}, {events.StreamCommand, laneReply + "0"},
 				{events.StreamMessage, DurableInbox}, {events.StreamTimer, DurableDueSender}},
+		}
+	case ServiceMedia:
+		return Uses{
+			Streams: []string{events.StreamMessage, events.StreamTimer}, Objects: []string{events.BucketMedia},
+			Consumers: []Durable{{events.StreamMessage, DurableMedia}, {events.StreamTimer, DurableDueMedia}},
 		}
 	case "tokenkeeper":
 		return Uses{Buckets: []string{events.BucketTokens}}
@@ -72,6 +77,14 @@ func (b *Bus) Assert(ctx context.Context, service string) ([]string, error) {
 			continue
 		}
 		if err := add(b.checkBucket(ctx, want)); err != nil {
+			return nil, err
+		}
+	}
+	for _, want := range t.Objects() {
+		if !slices.Contains(use.Objects, want.Bucket) {
+			continue
+		}
+		if err := add(b.checkObjects(ctx, want)); err != nil {
 			return nil, err
 		}
 	}

@@ -71,7 +71,7 @@ func (t Topology) Streams() []jetstream.StreamConfig {
 		{
 			Name: events.StreamMessage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 			Subjects: []string{"kf.message.>", "kf.event.>", "kf.history.>", "kf.app.>", "kf.cursor.>"},
-			MaxAge:   t.MessageAge, MaxBytes: t.MessageBytes, Duplicates: 24 * time.Hour, // ids are app callbacks' only
+			MaxAge:   t.MessageAge, MaxBytes: t.MessageBytes, Duplicates: DuplicateWindow, // ids are app callbacks' and media events' only
 			AllowAtomicPublish: true, AllowRollup: true, AllowMsgTTL: true, AllowDirect: true,
 			Description: "messages, events, history, app callbacks and cursors",
 		},
@@ -112,6 +112,9 @@ func (t Topology) Streams() []jetstream.StreamConfig {
 	}
 	return ss
 }
+
+// DuplicateWindow is how long KF_MESSAGE knows a message id.
+const DuplicateWindow = 24 * time.Hour
 
 func commandSubjects() []string {
 	var out []string
@@ -160,10 +163,13 @@ type Consumer struct {
 // Durable names: Lane* take a lane's number.
 const (
 	DurableInbox      = "sender"     // KF_MESSAGE: customers' messages and events for the sender
+	DurableMedia      = "media"      // KF_MESSAGE: messages with a file, for the syncer
 	DurableDueSyncer  = "due-syncer" // KF_TIMER
 	DurableDueSender  = "due-sender" // KF_TIMER
+	DurableDueMedia   = "due-media"  // KF_TIMER
 	ServiceSyncer     = "syncer"     // service token of timers
 	ServiceSender     = "sender"
+	ServiceMedia      = "media" // the part of the syncer that fetches files
 	laneSync          = "sync-"
 	laneSend          = "send-"
 	laneReply         = "reply-"
@@ -198,7 +204,18 @@ func (t Topology) Consumers() []Consumer {
 		add(events.StreamCommand, laneReply+strconv.Itoa(r), 1, filters...)
 	}
 	add(events.StreamMessage, DurableInbox, 256, "kf.message.>", "kf.event.>")
+	add(events.StreamMessage, DurableMedia, 64, mediaFilters()...)
 	add(events.StreamTimer, DurableDueSyncer, 64, events.DueFilter(ServiceSyncer))
 	add(events.StreamTimer, DurableDueSender, 64, events.DueFilter(ServiceSender))
+	add(events.StreamTimer, DurableDueMedia, 64, events.DueFilter(ServiceMedia))
 	return cs
+}
+
+// mediaFilters are the subjects of messages that are a file.
+func mediaFilters() []string {
+	var out []string
+	for _, msgType := range events.MediaTypes() {
+		out = append(out, "kf.message.*.*."+msgType+".>", "kf.history.*.*."+msgType+".>")
+	}
+	return out
 }

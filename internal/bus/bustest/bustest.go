@@ -52,6 +52,10 @@ func Cases() []Case {
 		{"stop finishes what is in hand", stopFinishes},
 		{"stop before the start is clean", stopAtStart},
 		{"keep-alive outlasts AckWait", keepAlive},
+		{"object is what was written", objectIsWhole},
+		{"object is never there in part", objectNeverInPart},
+		{"object is written once by eight racers", objectOnce},
+		{"object that does not fit leaves nothing", objectFull},
 	}
 }
 

@@ -11,7 +11,9 @@ import (
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
-func services() []string { return []string{"ingress", "syncer", "sender", "tokenkeeper"} }
+func services() []string {
+	return []string{"ingress", "syncer", "sender", "tokenkeeper", bus.ServiceMedia}
+}
 
 func applyRepeats(t *testing.T, env Env) {
 	ctx := Context(t)
