@@ -64,14 +64,3 @@ func mustNot(broken bool, field, why string) error {
 	}
 	return nil
 }
-
-// whole fills each buffer it is given: what comes from the network comes in small pieces, and each piece would be a message.
-type whole struct{ io.Reader }
-
-func (w whole) Read(p []byte) (int, error) {
-	n, err := io.ReadFull(w.Reader, p)
-	if err == io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull's own; one of the reader's is wrapped
-		err = nil
-	}
-	return n, err
-}
