@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/kfbus/kfbus/internal/console"
 	"github.com/kfbus/kfbus/internal/localnats"
 	"github.com/kfbus/kfbus/internal/service"
+	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfsim"
 	"github.com/kfbus/kfbus/services/ingress"
 )
@@ -221,6 +223,7 @@ func (d *dev) load() (*devEnv, error) {
 	for name, value := range map[string]string{
 		"KF_LOG_LEVEL": "warn", "KF_LOG_FORMAT": "console", "KF_LAME_DUCK": "0s", "KF_STOP_TIMEOUT": "5s",
 		"KF_TOPOLOGY_CALLBACK_LANES": "8", "KF_TOPOLOGY_COMMAND_LANES": "16", "KF_TOPOLOGY_REPLY_LANES": "4",
+		"KF_SYNCER_MEDIA_TYPES": strings.Join(events.MediaTypes(), ","),
 	} {
 		if os.Getenv(name) == "" {
 			if err := os.Setenv(name, value); err != nil {

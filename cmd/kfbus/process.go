@@ -164,7 +164,7 @@ func (p *process) syncer(cfg syncer.Config) ([]service.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := syncer.New(cfg, syncer.Deps{Deps: p.shell.Deps(bus.ServiceSyncer), Corp: p.corp, Bus: b, API: api, Tokens: w})
+	s, err := syncer.New(cfg, syncer.Deps{Deps: p.shell.Deps(bus.ServiceSyncer), Corp: p.corp, Bus: b, API: api, Media: api, Tokens: w})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kfbus/kfbus/internal/bus"
+	"github.com/kfbus/kfbus/services/syncer/media"
 )
 
 // Config is the syncer's own part of the environment. Its zero value is not usable; envconfig fills in the defaults.
@@ -17,6 +18,7 @@ type Config struct {
 	TurnPages          int           `split_words:"true" default:"20" desc:"pages of one account before others of its lane have their turn"`
 	TokenlessPerMinute int           `split_words:"true" default:"30" desc:"pulls of one account in a minute without a callback's token, which WeChat throttles hard"`
 	VoiceFormat        int           `split_words:"true" default:"0" unit:"0 or 1" desc:"media behind voice messages: 0 AMR, 1 Silk"`
+	Media              media.Config  // files of messages
 }
 
 // shortestSweep is far below what is of use in production, and long enough not to be a busy loop.

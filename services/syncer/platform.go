@@ -94,16 +94,21 @@ func (s *Syncer) open(ctx context.Context, api string) error {
 // shut closes the API for all replicas.
 func (s *Syncer) shut(ctx context.Context, api string) error {
 	s.probes.platform.OK()
+	return &shutError{api, s.block(ctx, api)}
+}
+
+// block tells all replicas that an API is shut, and returns until when.
+func (s *Syncer) block(ctx context.Context, api string) time.Time {
 	until := s.now().Add(s.waits.block).UTC()
 	value, err := json.Marshal(events.Pause{API: api, Until: until})
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.bus.Put(ctx, events.BucketThrottle, events.ThrottleKey(s.corp, api), value, s.waits.block)
 	}
-	if err := s.bus.Put(ctx, events.BucketThrottle, events.ThrottleKey(s.corp, api), value, s.waits.block); err != nil {
+	if err != nil {
 		s.log.Warn().Err(err).Str("api", api).Msg("other replicas were not told of the rate limit")
 	}
-	s.log.Warn().Str("api", api).Time("until", until).Msg("the platform says 45009: paused for all replicas")
-	return &shutError{api, until}
+	s.log.Warn().Str("api", api).Time("until", until).Msg("the platform wants fewer calls: paused for all replicas")
+	return until
 }
 
 // sleep returns true after d, or false when ctx ends first.

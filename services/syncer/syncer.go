@@ -21,15 +21,17 @@ import (
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/services/syncer/media"
 )
 
 // Deps is what a syncer works with, besides what every service gets.
 type Deps struct {
 	service.Deps
-	Corp   string     // the corpid whose accounts it pulls
-	Bus    *bus.Bus   // its connection; the caller closes it after Run
-	API    platform   // a *kfapi.Client
-	Tokens credential // a *tokens.Watcher, of an app that may read the accounts; the caller runs it
+	Corp   string         // the corpid whose accounts it pulls
+	Bus    *bus.Bus       // its connection; the caller closes it after Run
+	API    platform       // a *kfapi.Client
+	Media  media.Platform // the same; not needed where no files are fetched
+	Tokens credential     // a *tokens.Watcher, of an app that may read the accounts; the caller runs it
 }
 
 // Syncer pulls the accounts of one corp. Any number of them may run at once.
@@ -42,6 +44,7 @@ type Syncer struct {
 	api      platform
 	tokens   credential
 	accounts *accounts
+	media    *media.Fetcher
 	metrics  *metrics
 	probes   probes
 	waits    waits
@@ -71,14 +74,19 @@ func New(cfg Config, d Deps) (*Syncer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("syncer: %w", err)
 	}
-	return &Syncer{
+	s := &Syncer{
 		cfg: cfg, corp: d.Corp, log: d.Log, now: d.Now, bus: d.Bus, api: d.API, tokens: d.Tokens,
 		accounts: newAccounts(cfg, d.Now()), metrics: m, waits: defaultWaits(), publish: d.Bus.PublishBatch,
 		probes: probes{
 			topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh),
 			stream: d.Health.Check("stream"), platform: d.Health.Check("platform"),
 		},
-	}, nil
+	}
+	if s.media, err = media.New(cfg.Media, media.Deps{Log: d.Log, Metrics: d.Metrics, Now: d.Now, Corp: d.Corp, Bus: d.Bus,
+		API: d.Media, Tokens: d.Tokens, Gate: gate{s}}); err != nil {
+		return nil, fmt.Errorf("syncer: %w", err)
+	}
+	return s, nil
 }
 
 // drain is how long a stop waits for the page in hand; after it the page is given up, and another replica pulls it again.
@@ -89,6 +97,7 @@ const drain = 15 * time.Second
 func (s *Syncer) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	s.keep(ctx, g, "heartbeat", s.heartbeat)
+	s.keep(ctx, g, "media", s.media.Run) // waits for streams of its own
 	g.Go(func() error {
 		_ = s.bus.WaitAsserted(ctx, bus.ServiceSyncer, s.waits.restart, s.asserted) // it fails only when ctx ends
 		select {
