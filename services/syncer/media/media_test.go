@@ -213,6 +213,19 @@ func TestGivenUpAfterThreeDays(t *testing.T) {
 	}
 }
 
+// The last word comes when the time is over, not when the next try would have been.
+func TestGivenUpInTime(t *testing.T) {
+	r := newRig(t)
+	r.fault(kfsim.Fault{Kind: kfsim.FaultHTTP500Before})
+	r.say("image", "a.jpg", jpeg, func(in *events.Inbound) { in.SendTime -= int64((life - 2*time.Second).Seconds()) })
+	x := r.prepare()
+	x.waits.first, x.waits.most = time.Hour, time.Hour
+	r.run(x)
+	if got := r.settled(1)[0].failed; got.Reason != events.MediaExpired {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestRevokedToken(t *testing.T) {
 	r := newRig(t)
 	r.fault(kfsim.Fault{Kind: kfsim.FaultRevokeToken, Count: 1})
