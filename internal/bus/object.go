@@ -98,7 +98,7 @@ func (b *Bus) storeChunks(ctx context.Context, subject string, info *jetstream.O
 	h, buf := sha256.New(), make([]byte, objectChunk)
 	for {
 		n, err := fill(r, buf)
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil && err != io.EOF { //nolint:errorlint // a reader ends with io.EOF itself; one that is wrapped is a failure
 			return err
 		}
 		if n > 0 {

@@ -49,6 +49,7 @@ type download struct {
 
 	first  *kfapi.Media
 	at     int64 // bytes read
+	from   int64 // of them before this connection
 	total  int64 // -1: unknown
 	failed error // what went wrong on the platform's side
 	cuts   int   // in a row
@@ -93,6 +94,7 @@ func (d *download) connect(rng kfapi.Range) (*kfapi.Media, error) {
 		cancel()
 		return nil, err
 	}
+	d.from = d.at
 	d.body, d.silent, d.cancel, d.idle = m.Body, silent, cancel, idle
 	return m, nil
 }
@@ -151,6 +153,9 @@ func late(silent *atomic.Bool, err error) error {
 // mend goes on with the next part, or after a cut; it returns why it cannot.
 func (d *download) mend(why error) error {
 	next := errors.Is(why, io.EOF)
+	if next && d.at == d.from {
+		next, why = false, &kfapi.BodyError{Op: "media/get", Status: 206, Why: "a part without a byte"}
+	}
 	for !d.once && d.ctx.Err() == nil && (next || d.cuts < mends) {
 		if !next {
 			if d.cuts++; d.cuts > 1 && !pause(d.ctx, bus.Backoff(uint64(d.cuts-1))) {

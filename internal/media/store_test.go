@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +100,7 @@ func noise(n int) []byte {
 	return b
 }
 
-var quick = Limits{Stall: 100 * time.Millisecond}
+var quick = Limits{Stall: time.Second}
 
 func TestCutIsMended(t *testing.T) {
 	for _, c := range []struct {
@@ -186,6 +187,22 @@ func odd(err error) bool { return errors.As(err, new(*kfapi.BodyError)) }
 
 func timeout(err error) bool {
 	return errors.As(err, new(*kfapi.TransportError)) && errors.Is(err, context.DeadlineExceeded)
+}
+
+// Parts without a byte end like cuts, and do not go on for ever.
+func TestPartsThatAreEmpty(t *testing.T) {
+	calls := 0
+	d, err := begin(testkit.Context(t), func(context.Context, kfapi.Range) (*kfapi.Media, error) {
+		calls++
+		return &kfapi.Media{Body: http.NoBody, Partial: true, Length: -1, Total: 10}, nil
+	}, nil, testkit.Patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	if got, err := io.ReadAll(d); !odd(err) || len(got) > 0 || calls != 1+mends {
+		t.Errorf("got %d bytes, %v after %d requests; want an error after %d", len(got), err, calls, 1+mends)
+	}
 }
 
 // A file of which nobody says how long it is ends at its cap.

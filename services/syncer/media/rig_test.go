@@ -232,7 +232,7 @@ func (r *rig) prepare(change ...func(*Config)) *replica {
 	x.Fetcher, err = New(cfg, Deps{Log: zerolog.New(r.logs), Metrics: x.reg, Now: r.clock.now, Corp: corp, Bus: x.bus, API: r.client, Tokens: r.keeper, Gate: r.gate})
 	r.must(err)
 	x.waits = waits{first: 50 * time.Millisecond, most: 200 * time.Millisecond, token: 200 * time.Millisecond, spread: 20 * time.Millisecond,
-		stall: 300 * time.Millisecond, restart: 20 * time.Millisecond}
+		stall: testkit.Patience, restart: 20 * time.Millisecond}
 	return x
 }
 
@@ -248,6 +248,13 @@ func (r *rig) run(x *replica) *replica {
 	}()
 	r.Cleanup(func() { end(); x.bus.NC.Close(); <-x.done })
 	return x
+}
+
+// impatient lets a fetcher give a connection up soon, as tests of those that hang need it.
+func (r *rig) impatient() *replica {
+	x := r.prepare()
+	x.waits.stall = 300 * time.Millisecond
+	return r.run(x)
 }
 
 func (r *rig) start(change ...func(*Config)) *replica { return r.run(r.prepare(change...)) }
