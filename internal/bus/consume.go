@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kfbus/kfbus/pkg/events"
 )
@@ -38,9 +36,10 @@ type Consuming struct {
 }
 
 // Consume hands messages of one durable to h, one after the other, until ctx
-// ends, and then finishes what is in hand. While h works, the broker is told so;
-// a lane stays ours as long as we live. It returns an error when it cannot go on:
-// the durable was deleted, or the connection closed for good.
+// ends, and then finishes what is in hand, within o.Drain. While h works, the
+// broker is told so; a lane stays ours as long as we live. It returns an error when
+// it cannot go on: the durable was deleted or made again, the connection closed for
+// good, or h did not end when its context did.
 func (b *Bus) Consume(ctx context.Context, c jetstream.Consumer, o Consuming, h Handler) error {
 	info := c.CachedInfo()
 	log := b.log.With().Str("consumer", info.Name).Logger()
@@ -63,28 +62,49 @@ func (b *Bus) Consume(ctx context.Context, c jetstream.Consumer, o Consuming, h 
 	if err != nil {
 		return fmt.Errorf("consume %s of %s: %w", info.Name, info.Stream, Classify(err))
 	}
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-			continue
-		case <-cc.Closed():
-		case <-doubt:
-			// A client that asks a consumer which was deleted before hears only that nobody answers.
-			if _, err := b.JS.Consumer(ctx, info.Stream, info.Name); !isGone(err) {
-				continue
-			}
-			cc.Stop()
-		}
-		return fmt.Errorf("consume %s of %s: the consumer or the connection is gone", info.Name, info.Stream)
-	}
+	gone := b.untilGone(ctx, c, cc, doubt)
 	drain := o.Drain
 	if drain <= 0 {
-		drain = 10 * time.Second
+		drain = defaultDrain
 	}
 	defer time.AfterFunc(drain, abandon).Stop()
 	cc.Drain() // Stop would leave the buffered messages to wait for AckWait
-	<-cc.Closed()
+	late := time.NewTimer(drain + drainGrace)
+	defer late.Stop()
+	select {
+	case <-cc.Closed():
+	case <-late.C:
+		return fmt.Errorf("consume %s of %s: what is in hand did not end %v after it was told to", info.Name, info.Stream, drainGrace)
+	}
+	if gone {
+		return fmt.Errorf("consume %s of %s: the consumer or the connection is gone", info.Name, info.Stream)
+	}
 	return nil
+}
+
+const (
+	defaultDrain = 10 * time.Second
+	drainGrace   = 2 * time.Second // for a handler to notice that its context ended
+)
+
+// untilGone returns false when ctx ends, and true when the consumer is no longer the one that c was.
+func (b *Bus) untilGone(ctx context.Context, c jetstream.Consumer, cc jetstream.ConsumeContext, doubt <-chan struct{}) bool {
+	was := c.CachedInfo()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-cc.Closed():
+			return ctx.Err() == nil
+		case <-doubt:
+			// A client that asks a consumer which was deleted before hears only that nobody answers, and one whose request
+			// was lost with the old consumer hears nothing from the new one before its heartbeats are missed.
+			is, err := b.JS.Consumer(ctx, was.Stream, was.Name)
+			if isGone(err) || err == nil && !is.CachedInfo().Created.Equal(was.Created) {
+				return true
+			}
+		}
+	}
 }
 
 func isGone(err error) bool {
@@ -187,51 +207,20 @@ func (w *worker) bury(ctx context.Context, d *Delivery, reason string, cause err
 		Seq: d.Seq, Subject: d.Subject, Header: d.Header, Payload: d.Data, At: d.Time})
 }
 
-// lanes returns the lane consumers of a work stream whose names start with
-// prefix, in order: as many as the operator made.
-func (b *Bus) lanes(ctx context.Context, stream, prefix string) ([]jetstream.Consumer, error) {
-	var out []jetstream.Consumer
-	for n := 0; ; n++ {
-		c, err := b.JS.Consumer(ctx, stream, prefix+strconv.Itoa(n))
-		switch {
-		case errors.Is(err, jetstream.ErrConsumerNotFound) && n > 0:
-			return out, nil
-		case err != nil:
-			return nil, fmt.Errorf("lane %s%d of %s: %w", prefix, n, stream, Classify(err))
-		}
-		out = append(out, c)
-	}
-}
-
-// ConsumeDoorbells consumes every lane of doorbells until ctx ends.
+// ConsumeDoorbells consumes every lane of doorbells until ctx ends, also lanes
+// that are made later or made again. It returns an error when there is none.
 func (b *Bus) ConsumeDoorbells(ctx context.Context, o Consuming, h Handler) error {
 	return b.consumeLanes(ctx, events.StreamCallback, laneSync, o, h)
 }
 
-// ConsumeCommands consumes every lane of sends, recalls and transfers.
+// ConsumeCommands does the same with the lanes of sends, recalls and transfers.
 func (b *Bus) ConsumeCommands(ctx context.Context, o Consuming, h Handler) error {
 	return b.consumeLanes(ctx, events.StreamCommand, laneSend, o, h)
 }
 
-// ConsumeReplies consumes every lane of replies to events.
+// ConsumeReplies does the same with the lanes of replies to events.
 func (b *Bus) ConsumeReplies(ctx context.Context, o Consuming, h Handler) error {
 	return b.consumeLanes(ctx, events.StreamCommand, laneReply, o, h)
-}
-
-func (b *Bus) consumeLanes(ctx context.Context, stream, prefix string, o Consuming, h Handler) error {
-	cs, err := b.lanes(ctx, stream, prefix)
-	if ctx.Err() != nil { // told to stop while it looked for its lanes
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	o.Prefetch = 1
-	g, ctx := errgroup.WithContext(ctx)
-	for _, c := range cs {
-		g.Go(func() error { return b.Consume(ctx, c, o, h) })
-	}
-	return g.Wait()
 }
 
 // ConsumeDurable consumes one durable by name.

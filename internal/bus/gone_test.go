@@ -5,38 +5,158 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
-func TestConsumeEndsWhenItsConsumerIsGone(t *testing.T) {
+// lanesOf consumes doorbells as a service does, and tells which accounts it heard of.
+func lanesOf(t *testing.T, ctx context.Context, b *bus.Bus) (heard func(account string)) {
+	t.Helper()
+	rung := make(chan string, 64)
+	ctx, end := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for ctx.Err() == nil { // a service begins again whatever fails
+			_ = b.ConsumeDoorbells(ctx, bus.Consuming{Service: "syncer"}, func(_ context.Context, d *bus.Delivery) error {
+				s, err := d.Published()
+				if err == nil {
+					rung <- s.Account
+				}
+				return err
+			})
+		}
+	})
+	t.Cleanup(func() { end(); done.Wait() })
+	return func(account string) {
+		t.Helper()
+		if _, _, err := b.Publish(ctx, doorbell(t, account)); err != nil {
+			t.Fatal(err)
+		}
+		for got := ""; got != account; { // others may come again: what was acknowledged to a consumer that is gone
+			select {
+			case got = <-rung:
+			case <-ctx.Done():
+				t.Fatalf("nobody answers the doorbell of %s", account)
+			}
+		}
+	}
+}
+
+// waiting returns when somebody waits for messages of a lane.
+func waiting(t *testing.T, ctx context.Context, b *bus.Bus, name string) {
+	t.Helper()
+	testkit.Eventually(t, "a worker of "+name, func() bool {
+		c, err := b.JS.Consumer(ctx, events.StreamCallback, name)
+		return err == nil && c.CachedInfo().NumWaiting > 0
+	})
+}
+
+// accounts are in all four lanes of the small topology.
+var accounts = []string{"wk1", "wk2", "wk3", "wk4", "wk5", "wk6", "wk7", "wk8"}
+
+// TestLanesThatAreMadeOneAfterTheOther: between two of them a lane has a worker already and the next one is not there.
+func TestLanesThatAreMadeOneAfterTheOther(t *testing.T) {
+	t.Parallel()
 	b, _ := testkit.Bus(t)
 	ctx := testkit.Context(t)
+	heard := lanesOf(t, ctx, b)
+	for _, account := range accounts {
+		heard(account)
+	}
+	if err := b.JS.DeleteStream(ctx, events.StreamCallback); err != nil {
+		t.Fatal(err)
+	}
+	top := testkit.Small()
+	if _, err := b.JS.CreateStream(ctx, top.Streams()[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range top.Consumers() {
+		if c.Stream != events.StreamCallback {
+			continue
+		}
+		if _, err := b.JS.CreateConsumer(ctx, c.Stream, c.ConsumerConfig); err != nil {
+			t.Fatal(err)
+		}
+		waiting(t, ctx, b, c.Durable)
+	}
+	for _, account := range accounts {
+		heard(account)
+	}
+}
+
+func TestLaneThatIsAddedLater(t *testing.T) {
+	t.Parallel()
+	b, _ := testkit.Bus(t)
+	ctx := testkit.Context(t)
+	if err := b.JS.DeleteConsumer(ctx, events.StreamCallback, "sync-3"); err != nil {
+		t.Fatal(err)
+	}
+	heard := lanesOf(t, ctx, b)
+	waiting(t, ctx, b, "sync-2")
+	if _, err := b.Apply(ctx, testkit.Small()); err != nil {
+		t.Fatal(err)
+	}
+	for _, account := range accounts {
+		heard(account)
+	}
+}
+
+func TestOneLaneThatIsMadeAgainDisturbsNoOther(t *testing.T) {
+	t.Parallel()
+	b, _ := testkit.Bus(t)
+	ctx := testkit.Context(t)
+	heard := lanesOf(t, ctx, b)
+	for range 3 {
+		if err := b.JS.DeleteConsumer(ctx, events.StreamCallback, "sync-1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Apply(ctx, testkit.Small()); err != nil {
+			t.Fatal(err)
+		}
+		for _, account := range accounts {
+			heard(account)
+		}
+	}
+}
+
+func TestConsumeDoesNotWaitForAHandlerForEver(t *testing.T) {
+	b, _ := testkit.Bus(t)
+	ctx := testkit.Context(t)
+	c, err := b.JS.Consumer(ctx, events.StreamCallback, "sync-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inHand, deaf := make(chan struct{}), make(chan struct{})
+	defer close(deaf)
+	stop, end := context.WithCancel(ctx)
+	defer end()
 	ended := make(chan error, 1)
-	handled := make(chan struct{}, 1)
 	go func() {
-		ended <- b.ConsumeDoorbells(ctx, bus.Consuming{Service: "syncer"}, func(context.Context, *bus.Delivery) error {
-			handled <- struct{}{}
+		ended <- b.Consume(stop, c, bus.Consuming{Drain: time.Millisecond}, func(context.Context, *bus.Delivery) error {
+			close(inHand)
+			<-deaf // it does not look at its context
 			return nil
 		})
 	}()
-	if _, _, err := b.Publish(ctx, doorbell(t, "wk1")); err != nil {
-		t.Fatal(err)
+	for _, account := range accounts {
+		if _, _, err := b.Publish(ctx, doorbell(t, account)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	<-handled
-	if err := b.JS.DeleteConsumer(ctx, events.StreamCallback, "sync-1"); err != nil {
-		t.Fatal(err)
-	}
+	<-inHand
+	end()
 	select {
 	case err := <-ended:
 		if err == nil {
-			t.Error("got nil, want an error: nobody told it to stop")
+			t.Error("got nil, want an error that says so")
 		}
 	case <-ctx.Done():
-		t.Fatal("it waits for a consumer that is gone")
+		t.Fatal("it waits for a handler that does not end")
 	}
 }
 
