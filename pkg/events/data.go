@@ -36,7 +36,28 @@ type Cursor struct {
 	Newest    int64     `json:"newest,omitempty"`     // newest send_time seen, Unix seconds
 	Previous  []string  `json:"previous,omitempty"`   // up to 3 earlier cursors, newest first
 	ResetFrom string    `json:"reset_from,omitempty"` // set once when a refused cursor was given up
+	Reset     *Reset    `json:"reset,omitempty"`      // while the platform's 3 days are pulled again
 }
+
+// Reset is why and from where an account is pulled again: its cursor was lost.
+// What the stream holds of it from Since to Upto is left out.
+type Reset struct {
+	Why    string    `json:"why"`              // one of [Resets]
+	Since  time.Time `json:"since"`            // by the time of storing
+	Upto   uint64    `json:"upto"`             // sequence in the stream; 0: it holds nothing
+	Seq    uint64    `json:"seq,omitempty"`    // the last kfseq before, where it is known
+	Newest int64     `json:"newest,omitempty"` // the newest send_time before, where it is known
+}
+
+// Why a cursor was given up.
+const (
+	ResetLost       = "lost"       // it is gone, though messages of the account are there
+	ResetUnreadable = "unreadable" // what is in its place is not one
+	ResetRefused    = "refused"    // the platform does not take it
+)
+
+// Resets returns every reason, in the order of the documentation.
+func Resets() []string { return []string{ResetLost, ResetUnreadable, ResetRefused} }
 
 // Outcome is the data of an event on kf.outcome: what came of a command.
 type Outcome struct {

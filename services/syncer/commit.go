@@ -26,8 +26,14 @@ const defaultPayload = 1 << 20
 // became of it: the cursor is read again, and the next pull goes on from there.
 func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time.Time) (more bool, err error) {
 	s := t.s
+	var replay []bool
+	if t.at.Reset != nil {
+		if page.MsgList, replay, err = t.leaveOut(ctx, page.MsgList); err != nil {
+			return false, err
+		}
+	}
 	next := advance(t.at.Cursor, page, asked)
-	ms, kinds, err := t.compose(ctx, page)
+	ms, kinds, err := t.compose(ctx, page, replay)
 	if err != nil {
 		return false, err
 	}
@@ -61,6 +67,9 @@ func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time
 	}
 	s.probes.stream.OK()
 	s.metrics.committed(kinds)
+	if t.at.Reset != nil {
+		s.readbacks.keep(t.bell.OpenKfID, next, t.known)
+	}
 	if newest := newestOf(page.MsgList); newest >= max(1, next.ColdStart.Unix()) {
 		s.metrics.lag.Observe(max(0, s.now().Sub(time.Unix(newest, 0)).Seconds()))
 	}
@@ -71,12 +80,12 @@ func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time
 
 // compose makes the items of a page messages. What the broker or the event format cannot take has become a dead letter
 // when it returns, so that it never holds up the page.
-func (t *turn) compose(ctx context.Context, page kfapi.SyncMsgResponse) ([]bus.Message, []events.Kind, error) {
+func (t *turn) compose(ctx context.Context, page kfapi.SyncMsgResponse, replay []bool) ([]bus.Message, []events.Kind, error) {
 	limit := int(t.s.bus.NC.MaxPayload())
 	if limit <= 0 {
 		limit = defaultPayload
 	}
-	o := origin{corp: t.s.corp, openKfID: t.bell.OpenKfID, trace: t.trace, maxPayload: limit, careful: t.careful}
+	o := origin{corp: t.s.corp, openKfID: t.bell.OpenKfID, trace: t.trace, maxPayload: limit, careful: t.careful, replay: replay}
 	ms, kinds, dead := o.split(t.at.Cursor, page.MsgList)
 	if len(ms) >= bus.MaxBatch {
 		return nil, nil, &setback{whyPageTooLarge, t.s.waits.stuck, fmt.Errorf("%d items on a page of at most %d", len(page.MsgList), t.limit)}

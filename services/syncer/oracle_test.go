@@ -13,7 +13,7 @@ import (
 
 type row struct {
 	subject, id, seq string
-	history          bool
+	history, replay  bool
 	data             []byte
 	trace            string
 }
@@ -38,7 +38,7 @@ func (w *world) stored(account string) []row {
 			x := e.Extensions()
 			seq, _ := x[events.ExtSeq].(string)
 			trace, _ := x[events.ExtTraceParent].(string)
-			rows = append(rows, row{m.Subject(), e.ID(), seq, x[events.ExtHistory] == "true", e.Data(), trace})
+			rows = append(rows, row{m.Subject(), e.ID(), seq, x[events.ExtHistory] == "true", x[events.ExtReplay] == "true", e.Data(), trace})
 			left--
 		}
 		w.must(batch.Error())

@@ -28,6 +28,8 @@ type origin struct {
 
 	maxPayload int  // what the broker takes as one message, in bytes
 	careful    bool // try every event
+
+	replay []bool // of each item, whether it may have been published before; nil: none was
 }
 
 // route makes an item of a page an event to be. What cannot be trusted keeps its bytes and becomes a message of type
@@ -54,6 +56,7 @@ func (o origin) split(c events.Cursor, items []kfapi.Item) (ms []bus.Message, ki
 			sent = it.SendTime
 		}
 		in := o.route(it, c.Seq+1+uint64(i), sent > 0 && sent < start)
+		in.Replay = o.replay != nil && o.replay[i]
 		e := in.Event()
 		e.DataBase64 = e.DataBase64 || it.Err != nil && !json.Valid(it.Raw)
 		if reason, detail := o.unfit(e); reason != "" {

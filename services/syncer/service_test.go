@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -157,36 +156,6 @@ func TestDoorbellsThatAreNone(t *testing.T) {
 	w.says(desk, 1)
 	w.wait(desk)
 	w.wantAll(desk)
-}
-
-func TestCursorThatNobodyCanUse(t *testing.T) {
-	for name, c := range map[string]struct {
-		stored any
-		why    string
-	}{
-		"not ours":                {"garbage", whyUnreadable},
-		"refused by the platform": {events.Cursor{Cursor: "nobody gave this out", Seq: 7, Page: 3}, whyCursor},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			e, err := events.Own("x", "/test", events.TypeCursor, c.stored)
-			w.must(err)
-			seq, _, err := w.bus.Publish(w.ctx(), bus.Message{Subject: events.CursorSubject("ww1", desk), Event: e})
-			w.must(err)
-			r := w.syncer()
-			w.says(desk, 3)
-			testkit.Eventually(t, "a pull put off, twice", func() bool { return r.counted("kf_syncer_setbacks_total", c.why) > 1 })
-			s, err := w.bus.Last(w.ctx(), events.StreamMessage, events.CursorSubject("ww1", desk))
-			if err != nil || s.Seq != seq {
-				t.Errorf("got cursor at %d, %v; want it left alone", s.Seq, err)
-			}
-			stream, err := w.bus.JS.Stream(w.ctx(), events.StreamMessage)
-			w.must(err)
-			w.must(stream.Purge(w.ctx(), jetstream.WithPurgeSubject(events.CursorSubject("ww1", desk)))) // as the README says
-			w.wait(desk)
-			w.wantAll(desk)
-		})
-	}
 }
 
 func TestNothingSecretIsSaid(t *testing.T) {

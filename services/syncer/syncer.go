@@ -36,18 +36,19 @@ type Deps struct {
 
 // Syncer pulls the accounts of one corp. Any number of them may run at once.
 type Syncer struct {
-	cfg      Config
-	corp     string
-	log      zerolog.Logger
-	now      func() time.Time
-	bus      *bus.Bus
-	api      platform
-	tokens   credential
-	accounts *accounts
-	media    *media.Fetcher
-	metrics  *metrics
-	probes   probes
-	waits    waits
+	cfg       Config
+	corp      string
+	log       zerolog.Logger
+	now       func() time.Time
+	bus       *bus.Bus
+	api       platform
+	tokens    credential
+	accounts  *accounts
+	media     *media.Fetcher
+	metrics   *metrics
+	probes    probes
+	waits     waits
+	readbacks readbacks
 
 	publish func(ctx context.Context, batch []bus.Message) (last uint64, err error) // bus.PublishBatch; tests let it fail
 }
@@ -77,6 +78,7 @@ func New(cfg Config, d Deps) (*Syncer, error) {
 	s := &Syncer{
 		cfg: cfg, corp: d.Corp, log: d.Log, now: d.Now, bus: d.Bus, api: d.API, tokens: d.Tokens,
 		accounts: newAccounts(cfg, d.Now()), metrics: m, waits: defaultWaits(), publish: d.Bus.PublishBatch,
+		readbacks: readbacks{all: map[string]*readback{}},
 		probes: probes{
 			topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh),
 			stream: d.Health.Check("stream"), platform: d.Health.Check("platform"),

@@ -22,9 +22,10 @@ type turn struct {
 	limit int    // items asked for at once
 
 	at     place
-	loaded bool // at is what the broker holds, as far as we know
-	still  int  // pages in a row on which the cursor stayed although more was said to be there
-	empty  int  // pages without an item although more was said to be there
+	loaded bool      // at is what the broker holds, as far as we know
+	known  *readback // what is left out while at is reset
+	still  int       // pages in a row on which the cursor stayed although more was said to be there
+	empty  int       // pages without an item although more was said to be there
 
 	careful bool // every event is tried before it goes into a batch: a commit failed for no reason that is known
 }
@@ -69,11 +70,16 @@ func (t *turn) page(ctx context.Context) (more bool, err error) {
 		if t.at, err = t.s.load(ctx, t.bell); err != nil {
 			return false, err
 		}
-		t.loaded = true
+		t.loaded, t.known = true, nil
 	}
 	asked := t.s.now()
 	page, err := t.pull(ctx)
-	if err != nil {
+	var sb *setback
+	switch {
+	case errors.As(err, &sb) && sb.why == whyCursor:
+		t.log.Warn().Err(err).Msg("the platform does not take the cursor")
+		return true, t.reset(ctx)
+	case err != nil:
 		return false, err
 	}
 	if page.HasMore && len(page.MsgList) == 0 {
@@ -86,9 +92,9 @@ func (t *turn) page(ctx context.Context) (more bool, err error) {
 		}
 		return true, nil
 	case nothing:
-		if t.at.revision > 0 {
+		if t.at.revision > 0 && t.at.Reset == nil {
 			return false, nil
-		} // else it is stored when the account began
+		} // else it is stored when the account began, or that it is past its reset
 	}
 	t.still = 0
 	return t.store(ctx, page, asked)
@@ -99,7 +105,7 @@ func (s *Syncer) load(ctx context.Context, b bell) (place, error) {
 	stored, err := s.bus.Last(ctx, events.StreamMessage, events.CursorSubject(s.corp, b.OpenKfID))
 	switch {
 	case errors.Is(err, bus.ErrNotFound):
-		return place{Cursor: events.Cursor{ColdStart: coldStart(b.Doorbell, b.stored, s.accounts.since())}}, nil
+		return s.begin(ctx, b, events.ResetLost, 0)
 	case err != nil:
 		return place{}, err
 	}
@@ -108,8 +114,8 @@ func (s *Syncer) load(ctx context.Context, b bell) (place, error) {
 	if err == nil {
 		err = e.DataAs(&p.Cursor)
 	}
-	if err != nil {
-		return place{}, &setback{whyUnreadable, s.waits.stuck, fmt.Errorf("cursor at %d of %s: not one of ours", stored.Seq, events.StreamMessage)}
+	if err != nil || p.ColdStart.IsZero() && p.PulledAt.IsZero() && p.Reset == nil {
+		return s.begin(ctx, b, events.ResetUnreadable, stored.Seq)
 	}
 	return p, nil
 }

@@ -30,7 +30,6 @@ const (
 	whyRefused      = "refused"        // another errcode: a person must look
 	whyAccount      = "account"        // no such account, or not ours
 	whyCursor       = "cursor"         // the platform does not take the cursor
-	whyUnreadable   = "unreadable"     // the stored cursor cannot be read
 	whyUnmoved      = "cursor_stuck"   // the cursor stays although more is there
 	whyEndless      = "endless"        // a whole turn of empty pages
 	whyPageTooLarge = "page_too_large" // more items than fit a batch
