@@ -13,7 +13,9 @@ import (
 type account struct {
 	due      time.Time // of the next sweep
 	budget   *rate.Limiter
-	failures int // in a row
+	failures int       // in a row
+	stored   time.Time // the last pull that was stored, as far as this replica knows
+	told     int       // of lagHours, since then
 }
 
 // accounts are those that are swept.
@@ -133,6 +135,44 @@ func (a *accounts) spend(id string, now time.Time) (wait time.Duration) {
 		r.CancelAt(now)
 	}
 	return wait
+}
+
+// stored says that what was pulled at a time is in the stream, or that nothing was there.
+func (a *accounts) stored(id string, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if acc := a.get(id); at.After(acc.stored) {
+		acc.stored, acc.told = at, 0
+	}
+}
+
+// stale returns the accounts of which no pull is known within the first of lagHours.
+func (a *accounts) stale(now time.Time) (ids []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, acc := range a.all {
+		if lagLevel(now.Sub(acc.stored)) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// lag returns an account's last pull, how many of lagHours have passed since, and how many of them were told.
+func (a *accounts) lag(id string, now time.Time) (at time.Time, level, told int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	acc := a.get(id)
+	if acc.stored.IsZero() {
+		return acc.stored, 0, 0
+	}
+	return acc.stored, lagLevel(now.Sub(acc.stored)), acc.told
+}
+
+func (a *accounts) told(id string, level int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.get(id).told = level
 }
 
 // jitter is d, give or take a tenth.

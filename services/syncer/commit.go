@@ -32,6 +32,9 @@ func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time
 			return false, err
 		}
 	}
+	if err := t.tellGap(ctx, asked); err != nil {
+		return t.refused(ctx, err)
+	}
 	next := advance(t.at.Cursor, page, asked)
 	ms, kinds, err := t.compose(ctx, page, replay)
 	if err != nil {
@@ -41,31 +44,10 @@ func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time
 	revision, err := s.commit(ctx, t.bell.OpenKfID, place{next, t.at.revision}, t.trace, ms)
 	s.metrics.commitSeconds.Observe(s.now().Sub(began).Seconds())
 	if err != nil {
-		s.metrics.refused.WithLabelValues(bus.Reason(err)).Inc()
-	}
-	switch {
-	case errors.Is(err, bus.ErrConflict):
-		t.log.Debug().Uint64("page", next.Page).Msg("somebody else stored a page first")
-		t.loaded = false
-		return true, nil
-	case errors.Is(err, bus.ErrUnknown) && ctx.Err() == nil:
-		t.log.Warn().Err(err).Uint64("page", next.Page).Msg("no answer to a commit: reading the cursor again")
-		t.loaded, t.limit = false, max(t.limit/4, min(t.limit, fewest))
-		return true, nil
-	case errors.Is(err, bus.ErrBatchBusy):
-		sleep(ctx, jitter(s.waits.batch))
-		return true, ctx.Err()
-	case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrResources):
-		s.probes.stream.Fail(events.StreamMessage + " takes nothing more (" + bus.Reason(err) + "): make room, or raise its limit; nothing is lost within WeChat's 3 days")
-		return false, bus.After(jitter(s.waits.full), err)
-	case err != nil && !t.careful && bus.Reason(err) == reasonOther:
-		t.log.Warn().Err(err).Msg("a page could not be stored; looking at every item of it")
-		t.careful = true
-		return true, nil
-	case err != nil:
-		return false, err
+		return t.refused(ctx, err)
 	}
 	s.probes.stream.OK()
+	s.accounts.stored(t.bell.OpenKfID, asked)
 	s.metrics.committed(kinds)
 	if t.at.Reset != nil {
 		s.readbacks.keep(t.bell.OpenKfID, next, t.known)
@@ -76,6 +58,33 @@ func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time
 	t.at = place{next, revision}
 	t.log.Debug().Uint64("page", next.Page).Int("items", len(ms)).Bool("has_more", page.HasMore).Msg("page stored")
 	return page.HasMore, nil
+}
+
+// refused says what to do about a commit that was refused or of which nobody knows.
+func (t *turn) refused(ctx context.Context, err error) (more bool, _ error) {
+	s := t.s
+	s.metrics.refused.WithLabelValues(bus.Reason(err)).Inc()
+	switch {
+	case errors.Is(err, bus.ErrConflict):
+		t.log.Debug().Uint64("page", t.at.Page+1).Msg("somebody else stored a page first")
+		t.loaded = false
+		return true, nil
+	case errors.Is(err, bus.ErrUnknown) && ctx.Err() == nil:
+		t.log.Warn().Err(err).Uint64("page", t.at.Page+1).Msg("no answer to a commit: reading the cursor again")
+		t.loaded, t.limit = false, max(t.limit/4, min(t.limit, fewest))
+		return true, nil
+	case errors.Is(err, bus.ErrBatchBusy):
+		sleep(ctx, jitter(s.waits.batch))
+		return true, ctx.Err()
+	case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrResources):
+		s.probes.stream.Fail(events.StreamMessage + " takes nothing more (" + bus.Reason(err) + "): make room, or raise its limit; nothing is lost within WeChat's 3 days")
+		return false, bus.After(jitter(s.waits.full), err)
+	case !t.careful && bus.Reason(err) == reasonOther:
+		t.log.Warn().Err(err).Msg("a page could not be stored; looking at every item of it")
+		t.careful = true
+		return true, nil
+	}
+	return false, err
 }
 
 // compose makes the items of a page messages. What the broker or the event format cannot take has become a dead letter

@@ -96,9 +96,9 @@ func (w *world) cursor(account string) events.Cursor {
 	if err != nil {
 		return c // not there, or the broker is away
 	}
-	e, err := s.Event()
-	w.must(err)
-	w.must(e.DataAs(&c))
+	if e, err := s.Event(); err != nil || e.DataAs(&c) != nil {
+		return events.Cursor{} // a test spoiled it
+	}
 	return c
 }
 

@@ -137,6 +137,7 @@ func (s *Syncer) begin(ctx context.Context, b bell, why string, revision uint64)
 	if at, err := newest.Published(); err == nil && at.Kind == events.KindHistory {
 		p.ColdStart = start // it was lost before the account's past was all there
 	}
+	p.PulledAt = newest.Time.UTC()
 	p.Reset = &events.Reset{Why: why, Since: newest.Time.Add(-readbackAge).UTC(), Upto: newest.Seq}
 	return p, nil
 }

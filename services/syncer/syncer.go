@@ -120,6 +120,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		})
 		s.keep(ctx, g, "accounts", s.finder)
 		s.keep(ctx, g, "sweep", s.sweeper)
+		s.keep(ctx, g, "lag", s.lagWatch)
 		return nil
 	})
 	return g.Wait()

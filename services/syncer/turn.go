@@ -92,9 +92,10 @@ func (t *turn) page(ctx context.Context) (more bool, err error) {
 		}
 		return true, nil
 	case nothing:
-		if t.at.revision > 0 && t.at.Reset == nil {
+		if t.at.revision > 0 && t.at.Reset == nil && asked.Sub(t.at.PulledAt) < stampEvery {
+			t.s.accounts.stored(t.bell.OpenKfID, asked)
 			return false, nil
-		} // else it is stored when the account began, or that it is past its reset
+		} // else it is stored when the account began, that it is past its reset, or that it is pulled
 	}
 	t.still = 0
 	return t.store(ctx, page, asked)
