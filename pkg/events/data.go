@@ -34,6 +34,8 @@ type Cursor struct {
 	ColdStart time.Time `json:"cold_start"`           // items sent before it went to kf.history
 	PulledAt  time.Time `json:"pulled_at"`            // when the page was asked for
 	Newest    int64     `json:"newest,omitempty"`     // newest send_time seen, Unix seconds
+	LastID    string    `json:"last_id,omitempty"`    // of the last item's event, where it has a msgid
+	LastSum   string    `json:"last_sum,omitempty"`   // first 16 hex digits of the SHA-256 of that item
 	Previous  []string  `json:"previous,omitempty"`   // up to 3 earlier cursors, newest first
 	ResetFrom string    `json:"reset_from,omitempty"` // set once when a refused cursor was given up
 	Reset     *Reset    `json:"reset,omitempty"`      // while the platform's 3 days are pulled again

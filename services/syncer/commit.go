@@ -27,6 +27,9 @@ const defaultPayload = 1 << 20
 func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time.Time) (more bool, err error) {
 	s := t.s
 	var replay []bool
+	pulled := len(page.MsgList)
+	page.MsgList = once(t.at.Cursor, page.MsgList)
+	repeated := pulled - len(page.MsgList)
 	if t.at.Reset != nil {
 		if page.MsgList, replay, err = t.leaveOut(ctx, page.MsgList); err != nil {
 			return false, err
@@ -49,6 +52,7 @@ func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time
 	s.probes.stream.OK()
 	s.accounts.stored(t.bell.OpenKfID, asked)
 	s.metrics.committed(kinds)
+	s.metrics.repeated.Add(float64(repeated))
 	if t.at.Reset != nil {
 		s.readbacks.keep(t.bell.OpenKfID, next, t.known)
 	}

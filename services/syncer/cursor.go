@@ -45,6 +45,7 @@ func advance(c events.Cursor, page kfapi.SyncMsgResponse, pulledAt time.Time) ev
 	next.Seq += uint64(len(page.MsgList))
 	next.PulledAt = pulledAt.UTC()
 	next.Newest = max(c.Newest, newestOf(page.MsgList))
+	remember(&next, page.MsgList)
 	if !page.HasMore {
 		next.Reset, next.ResetFrom = nil, ""
 	}

@@ -23,6 +23,7 @@ type metrics struct {
 	readback      *prometheus.CounterVec
 	behind        *prometheus.GaugeVec
 	gaps          prometheus.Counter
+	repeated      prometheus.Counter
 	sweeps        prometheus.Counter
 	accounts      prometheus.Gauge
 	pullSeconds   prometheus.Histogram
@@ -48,7 +49,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		readback: counter("readback_items_total", "Items pulled again after a reset: left_out (stored before), new, or replay (nobody knows: published with kfreplay).", "what"),
 		behind: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kf_syncer_accounts_behind",
 			Help: "Accounts of which nothing was pulled and stored for 24, 48, 60 hours or longer. After 72 messages are lost."}, []string{"hours"}),
-		gaps:     prometheus.NewCounter(prometheus.CounterOpts{Name: "kf_syncer_gaps_total", Help: "Outages of more than 72 hours, after which messages may be missing."}),
+		gaps: prometheus.NewCounter(prometheus.CounterOpts{Name: "kf_syncer_gaps_total", Help: "Outages of more than 72 hours, after which messages may be missing."}),
+		repeated: prometheus.NewCounter(prometheus.CounterOpts{Name: "kf_syncer_repeated_items_total",
+			Help: "Items that the platform served twice in a row, or twice on a page; stored once."}),
 		sweeps:   prometheus.NewCounter(prometheus.CounterOpts{Name: "kf_syncer_sweeps_total", Help: "Doorbells rung because an account had no recent pull."}),
 		accounts: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kf_syncer_accounts", Help: "Accounts that are swept."}),
 		pullSeconds: histogram("pull_seconds", "Time of a call of sync_msg.",
@@ -59,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			[]float64{.5, 1, 2, 5, 10, 30, 60, 300, 3600, 6 * 3600, 24 * 3600, 48 * 3600, 60 * 3600, 72 * 3600}),
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.pulls, m.pages, m.items, m.refused, m.setbacks, m.resets, m.readback, m.behind, m.gaps, m.sweeps, m.accounts, m.pullSeconds, m.commitSeconds, m.lag} {
+	for _, c := range []prometheus.Collector{m.pulls, m.pages, m.items, m.refused, m.setbacks, m.resets, m.readback, m.behind, m.gaps, m.repeated, m.sweeps, m.accounts, m.pullSeconds, m.commitSeconds, m.lag} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
