@@ -121,26 +121,6 @@ func TestTokenlessLimitLeavesOthersAlone(t *testing.T) {
 	w.wantAll(desk)
 }
 
-func TestPlatformFailsAThirdOfTheTime(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for _, kind := range []string{kfsim.FaultResetBefore, kfsim.FaultHTTP500After, kfsim.FaultGarbageAfter, kfsim.FaultResetAfter} {
-		_, err := w.sim.AddFault(kfsim.Fault{Kind: kind, Path: "kf/sync_msg", Probability: 0.06})
-		w.must(err)
-	}
-	_, err := w.sim.AddFault(kfsim.Fault{Kind: kfsim.FaultErrCode, ErrCode: -1, Path: "kf/sync_msg", Probability: 0.06})
-	w.must(err)
-	r := w.syncer(small(5))
-	w.says(desk, 200)
-	w.wait(desk)
-	w.wantAll(desk)
-	if r.counted("kf_syncer_pulls_total", whyTransport)+r.counted("kf_syncer_pulls_total", whyBusy) == 0 {
-		t.Error("nothing failed")
-	}
-	w.sim.RemoveFaults()
-	r.ready(true, "")
-}
-
 func TestOneFailureIsTriedAgainAtOnce(t *testing.T) {
 	w := newWorld(t)
 	r := w.syncer()
