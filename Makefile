@@ -39,10 +39,13 @@ bench: ## the ingress against a bare one and against itself without group commit
 	$(GO) test -run '^$$' -bench Ingress -benchtime 1x ./services/ingress
 	$(GO) test -run '^$$' -bench . -skip 'BenchmarkIngress' -benchmem ./...
 
+chaos-syncer: ## kill -9 of syncers 100 times and of the broker 20 times, at random; KF_SEED repeats a run
+	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaosSyncer|TestChaosBroker' -count=1 -v -timeout 20m
+
 cover: ## coverage of each package
 	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 
 golden: ## write the golden files and generated documents again
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
-.PHONY: help build dev test container short lint fuzz bench cover golden
+.PHONY: help build dev test container short lint fuzz bench chaos-syncer cover golden

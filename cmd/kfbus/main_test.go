@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if conf := os.Getenv(brokerEnv); conf != "" {
 		os.Exit(runBroker(conf))
 	}
+	if os.Getenv(brokerDir) != "" {
+		broker()
+	}
 	if args := os.Getenv("KFBUS_TEST_ARGS"); args != "" {
 		if err := os.Unsetenv("KFBUS_TEST_ARGS"); err != nil {
 			panic(err)
