@@ -9,14 +9,14 @@ import (
 	"github.com/kfbus/kfbus/pkg/kfapi"
 )
 
-// once leaves out what a page has twice, and what the page before it ended with: the same msgid and the same bytes. Where
+// once leaves out what a page has twice, and its first item if the page before it ended with that: the same msgid and the same bytes. Where
 // the bytes differ, or there is no msgid, nobody can say that it is the same.
 func once(c events.Cursor, items []kfapi.Item) []kfapi.Item {
 	at := make(map[string]int, len(items)) // msgid → its place in rest
 	rest := items[:0:0]
-	for _, it := range items {
+	for n, it := range items {
 		if it.MsgID != "" {
-			if i, there := at[it.MsgID]; there && bytes.Equal(rest[i].Raw, it.Raw) || it.MsgID == c.LastID && sumOf(it.Raw) == c.LastSum {
+			if i, there := at[it.MsgID]; there && bytes.Equal(rest[i].Raw, it.Raw) || n == 0 && it.MsgID == c.LastID && sumOf(it.Raw) == c.LastSum {
 				continue
 			}
 			at[it.MsgID] = len(rest)

@@ -20,6 +20,7 @@ func TestOnce(t *testing.T) {
 	}{
 		{"nothing twice", []kfapi.Item{item("m3", "3"), item("m4", "4")}, []string{"3", "4"}},
 		{"the last one of the page before", []kfapi.Item{item("m2", "2"), item("m3", "3")}, []string{"3"}},
+		{"the last one of the page before, in the middle", []kfapi.Item{item("m3", "3"), item("m2", "2")}, []string{"3", "2"}},
 		{"its id with other bytes", []kfapi.Item{item("m2", "2b")}, []string{"2b"}},
 		{"twice on a page", []kfapi.Item{item("m3", "3"), item("m4", "4"), item("m3", "3")}, []string{"3", "4"}},
 		{"an id twice with other bytes", []kfapi.Item{item("m3", "3"), item("m3", "3b")}, []string{"3", "3b"}},
