@@ -119,7 +119,7 @@ func (in *Ingress) Run(ctx context.Context) error {
 	defer func() { stop(); <-watching }()
 	in.log.Info().Str("addr", l.Addr().String()).Str("paths", in.paths()).Msg("waiting for callbacks")
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(bound(l, in.cfg.Connections, in.cfg.ConnectionsPerIP, in.peers.trusts)) }()
+	go func() { served <- srv.Serve(bound(l, in.cfg.Connections, in.cfg.ConnectionsPerIP, in.peers.limited)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve callbacks: %w", err)

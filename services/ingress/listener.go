@@ -11,15 +11,15 @@ import (
 type boundedListener struct {
 	net.Listener
 	most, mostPerIP int // 0: no limit
-	trusts          func(netip.Addr) bool
+	limited         func(netip.Addr) bool
 
 	mu    sync.Mutex
 	total int
 	perIP map[netip.Addr]int
 }
 
-func bound(l net.Listener, most, mostPerIP int, trusts func(netip.Addr) bool) *boundedListener {
-	return &boundedListener{Listener: l, most: most, mostPerIP: mostPerIP, trusts: trusts, perIP: map[netip.Addr]int{}}
+func bound(l net.Listener, most, mostPerIP int, limited func(netip.Addr) bool) *boundedListener {
+	return &boundedListener{Listener: l, most: most, mostPerIP: mostPerIP, limited: limited, perIP: map[netip.Addr]int{}}
 }
 
 // Accept returns the next connection that is within the bounds.
@@ -30,7 +30,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		a := addrOf(c.RemoteAddr().String())
-		counted := public(a) && !l.trusts(a)
+		counted := l.limited(a)
 		if l.take(key(a), counted) {
 			return &boundedConn{Conn: c, gone: func() { l.give(key(a), counted) }}, nil
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // peers knows who is at the other end of a connection, and how many refusals each address of the internet has earned.
-// Addresses of private networks are proxies and neighbours, whose callers share them: they are never limited.
+// Addresses of private networks and of trusted proxies are shared by their callers: they are never limited.
 type peers struct {
 	trusted []netip.Prefix
 	rate    int // refusals a second; 0: no limit
@@ -76,9 +76,12 @@ func (p *peers) trusts(a netip.Addr) bool {
 	return false
 }
 
-// public reports whether an address is one of the internet; only those are limited.
-func public(a netip.Addr) bool {
-	return a.IsValid() && !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
+// shared is the address space of carriers and clouds (RFC 6598), from which their load balancers speak to us.
+var shared = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+
+// limited reports whether an address is one of the internet, and not of a proxy of ours: only those are limited.
+func (p *peers) limited(a netip.Addr) bool {
+	return a.IsValid() && !a.IsPrivate() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !shared.Contains(a) && !p.trusts(a)
 }
 
 // key is what is counted: an IPv6 subscriber has a /64.
@@ -93,7 +96,7 @@ func key(a netip.Addr) netip.Addr {
 
 // spent reports whether an address has been refused too often lately.
 func (p *peers) spent(a netip.Addr) bool {
-	if p.rate == 0 || !public(a) {
+	if p.rate == 0 || !p.limited(a) {
 		return false
 	}
 	p.mu.Lock()
@@ -104,7 +107,7 @@ func (p *peers) spent(a netip.Addr) bool {
 
 // refused counts a refusal against an address.
 func (p *peers) refused(a netip.Addr) {
-	if p.rate == 0 || !public(a) {
+	if p.rate == 0 || !p.limited(a) {
 		return
 	}
 	p.mu.Lock()

@@ -53,7 +53,7 @@ func TestRefusalsAreCounted(t *testing.T) {
 	if p.spent(bad) {
 		t.Error("a tenth of a second later one more is looked at")
 	}
-	for _, a := range []string{"127.0.0.1", "10.1.2.3", "192.168.0.1", "::1", "fd00::1", "169.254.1.1"} {
+	for _, a := range []string{"127.0.0.1", "10.1.2.3", "192.168.0.1", "::1", "fd00::1", "169.254.1.1", "100.64.0.1", "100.127.255.255"} {
 		near := netip.MustParseAddr(a)
 		for range 100 {
 			p.refused(near)
@@ -70,10 +70,27 @@ func TestRefusalsAreCounted(t *testing.T) {
 	}
 }
 
+// TestTrustedProxyIsNeverLimited: one of the internet, whose header says nothing that we can use. Whoever floods through it
+// would lock the platform out.
+func TestTrustedProxyIsNeverLimited(t *testing.T) {
+	p := newPeers([]netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")}, 10, noon)
+	for _, forwarded := range []string{"", "unknown", "198.51.100.9:4711"} {
+		r := httptest.NewRequest("POST", "/callback", nil)
+		r.RemoteAddr = "203.0.113.7:1000"
+		r.Header.Set("X-Forwarded-For", forwarded)
+		for range 100 {
+			p.refused(p.of(r))
+		}
+		if p.spent(p.of(r)) {
+			t.Errorf("%q: 100 refusals of somebody behind it and the proxy is limited", forwarded)
+		}
+	}
+}
+
 func TestRefusalsHaveABound(t *testing.T) {
 	p := newPeers(nil, 10, noon)
 	for i := range 3 * maxBuckets {
-		p.refused(netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)}))
+		p.refused(netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
 	if n := len(p.buckets); n > maxBuckets {
 		t.Errorf("%d addresses are remembered, want %d at most", n, maxBuckets)
@@ -132,7 +149,7 @@ func (c conn) Close() error         { close(c.closed); return nil }
 
 func TestConnectionsAreBounded(t *testing.T) {
 	p := make(pipe, 100)
-	l := bound(p, 5, 2, func(a netip.Addr) bool { return a == netip.MustParseAddr("203.0.113.7") })
+	l := bound(p, 5, 2, newPeers([]netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")}, 0, noon).limited)
 	come := func(from string) conn { c := conn{from: from, closed: make(chan struct{})}; p <- c; return c }
 	accept := func() net.Conn {
 		c, err := l.Accept()
