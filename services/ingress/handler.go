@@ -305,11 +305,13 @@ func (in *Ingress) keep(ctx context.Context, door *door, id string, doc document
 	switch {
 	case err == nil && (repeat || known):
 		result = "repeated"
-	case errors.Is(err, bus.ErrCovered) && out.kind == kindDoorbell: // one waits already, and its pull will see this too
+	case errors.Is(err, bus.ErrCovered) && out.hint: // one waits already, and its pull will see this too
 		result = "covered"
 	case err != nil:
 		in.metrics.refused.WithLabelValues(bus.Reason(err)).Inc()
-		in.stored.Fail("the last callback could not be stored: " + bus.Reason(err))
+		if !errors.Is(err, bus.ErrCovered) { // which only says that nobody takes the ones before
+			in.stored.Fail("the last callback could not be stored: " + bus.Reason(err))
+		}
 		door.log.Warn().Err(err).Str("callback", id[:12]).Str("kind", out.kind).Dur("took", took).
 			Msg("callback not stored: answered 503, WeChat will repeat it")
 		return busy, "not_stored"

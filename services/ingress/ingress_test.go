@@ -194,6 +194,36 @@ func TestAuthChangeRingsForTheCorp(t *testing.T) {
 	}
 }
 
+func authChange(add string) string {
+	return `<xml><ToUserName>` + corp + `</ToUserName><MsgType>event</MsgType><Event>kf_account_auth_change</Event><AuthAddOpenKfId>` + add + `</AuthAddOpenKfId></xml>`
+}
+
+// TestAuthChangeIsNotCovered: two that wait say nothing of the accounts of a third.
+func TestAuthChangeIsNotCovered(t *testing.T) {
+	d := open(t)
+	for i, want := range []int{200, 200, 503} {
+		if code, _ := d.ask(d.sealed(authChange(fmt.Sprint("wk", i)), corp, false)); code != want {
+			t.Errorf("number %d: got %d, want %d", i+1, code, want)
+		}
+	}
+	if !d.ready("publish") {
+		t.Error("unready, though the broker stores what it is given")
+	}
+}
+
+// TestStaleAuthChangesAreKept: a wrong clock makes all of them stale, and each names other accounts.
+func TestStaleAuthChangesAreKept(t *testing.T) {
+	d := open(t)
+	for _, id := range []string{"wk1", "wk2", "wk2"} {
+		if code, _ := d.ask(signedAt(t, d.codec, "/callback", authChange(id), corp, noon().Add(-time.Hour))); code != 200 {
+			t.Errorf("%s: got %d", id, code)
+		}
+	}
+	if n := d.stored(events.StreamCallback); n != 2 {
+		t.Errorf("got %d doorbells, want 2: one of wk1 and one of wk2", n)
+	}
+}
+
 func TestAppCallbackIsPublishedWhole(t *testing.T) {
 	d := open(t)
 	plain := `<xml><ToUserName><![CDATA[` + corp + `]]></ToUserName><FromUserName><![CDATA[zhang]]></FromUserName><CreateTime>1700000001</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[help]]></Content><MsgId>4561255354251345929</MsgId><AgentID>218</AgentID></xml>`

@@ -20,6 +20,7 @@ type routed struct {
 	message bus.Message
 	kind    string // one of the kinds below: a metric's label
 	account string // open_kfid, for the log
+	hint    bool   // says no more than another doorbell of its account
 }
 
 const (
@@ -72,7 +73,7 @@ func (k kind) typeOf() string {
 	return events.TypeOfApp(k.class, k.name, k.change)
 }
 
-// doorbell: a stale one names no sync token, and has the name of its account and minute: the broker stores one of them, whoever
+// doorbell: a stale one names no sync token, and has the name of its accounts and minute: the broker stores one of them, whoever
 // of the replicas they come to.
 func doorbell(corp, id, event string, d document, c callback) (routed, error) {
 	bell := events.Doorbell{Corp: corp, Event: event, OpenKfID: d.get("OpenKfId"), SyncToken: d.get("Token"),
@@ -83,7 +84,7 @@ func doorbell(corp, id, event string, d document, c callback) (routed, error) {
 	}
 	if c.stale {
 		bell.SyncToken = ""
-		id = cipherID(fmt.Appendf(nil, "stale %s %s %s %d", corp, bell.Event, bell.OpenKfID, c.now.Unix()/60))
+		id = cipherID(fmt.Appendf(nil, "stale %s %s %s %q %q %d", corp, bell.Event, bell.OpenKfID, bell.AuthAdd, bell.AuthDel, c.now.Unix()/60))
 	}
 	e, err := events.Own(id, events.Source(corp, bell.OpenKfID), events.TypeCallback, bell)
 	if err != nil {
@@ -91,7 +92,7 @@ func doorbell(corp, id, event string, d document, c callback) (routed, error) {
 	}
 	e.SetTime(c.now.UTC())
 	e.SetExtension(events.ExtTraceParent, c.trace)
-	return routed{bus.Message{Subject: events.CallbackSubject(corp, bell.OpenKfID), Event: e, Sound: true, MsgID: id}, kindDoorbell, bell.OpenKfID}, nil
+	return routed{bus.Message{Subject: events.CallbackSubject(corp, bell.OpenKfID), Event: e, Sound: true, MsgID: id}, kindDoorbell, bell.OpenKfID, len(bell.AuthAdd)+len(bell.AuthDel) == 0}, nil
 }
 
 // app: a stale one may be a repeat from before the stream's memory of ids, and says so.
@@ -110,7 +111,7 @@ func app(corp, id string, k kind, d document, c callback) routed {
 		e.SetExtension(events.ExtReplay, "true")
 	}
 	e.SetExtension(events.ExtTraceParent, c.trace)
-	return routed{bus.Message{Subject: events.AppSubject(corp, agent, k.class, k.name, d.get("FromUserName")), Event: e, Sound: d.format == "xml", MsgID: id}, kindApp, ""}
+	return routed{bus.Message{Subject: events.AppSubject(corp, agent, k.class, k.name, d.get("FromUserName")), Event: e, Sound: d.format == "xml", MsgID: id}, kindApp, "", false}
 }
 
 // appData is an events.App as JSON, written in one go: it is most of what a callback costs.
