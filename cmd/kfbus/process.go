@@ -120,6 +120,27 @@ func corpPrefix(name string) string {
 	return "KF_CORP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
+// corpNames refuses names of which a variable would belong to two corps: of a and a-old, KF_CORP_A_OLD_CALLBACK_TOKEN.
+func corpNames(names []string) error {
+	of := map[string]string{}
+	for _, name := range names {
+		if err := (ingress.Door{Name: name}).Validate(); err != nil || name == "" {
+			return fmt.Errorf("KF_CORPS has the name %q; a corp's name is 1 to 32 lower-case letters, digits and -, and between two there is a comma alone", name)
+		}
+		vars, err := service.Variables(corpPrefix(name), &idEnv{}, &ingress.Door{})
+		if err != nil {
+			panic(err) // the configuration structs are ours
+		}
+		for _, v := range vars {
+			if other, taken := of[v.Name]; taken {
+				return fmt.Errorf("KF_CORPS has %s and %s, and %s would be of both; rename one", other, name, v.Name)
+			}
+			of[v.Name] = name
+		}
+	}
+	return nil
+}
+
 // loadDoors reads the settings of each corp that KF_CORPS names, and what service.WatchSecrets wants of them, by prefix.
 func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
 	var doors []ingress.Door
@@ -127,6 +148,9 @@ func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
 	if len(names) == 0 {
 		d, cfgs, err := loadDoor()
 		return []ingress.Door{d}, map[string][]any{"KF": cfgs}, err
+	}
+	if err := corpNames(names); err != nil {
+		return nil, nil, usage(err)
 	}
 	for _, name := range names {
 		prefix := corpPrefix(name)
@@ -136,9 +160,6 @@ func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
 			return nil, nil, err
 		}
 		d.CorpID = id.ID
-		if secrets[prefix] != nil {
-			return nil, nil, usage(fmt.Errorf("KF_CORPS has two names that become %s_…; choose others", prefix))
-		}
 		secrets[prefix] = []any{&d}
 		doors = append(doors, d)
 	}

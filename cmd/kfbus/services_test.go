@@ -2,6 +2,8 @@ package main
 
 import (
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +18,13 @@ func TestIngressTakesBothFormsOfSettings(t *testing.T) {
 	}
 	defer l.Close()
 	key := kfcrypto.GenerateKey().Reveal()
+	file := func(secret string) string {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 	for _, c := range []struct {
 		name string
 		env  map[string]string
@@ -25,6 +34,12 @@ func TestIngressTakesBothFormsOfSettings(t *testing.T) {
 		{"two corps", map[string]string{"KF_CORPS": "a,b", "KF_CORP_A_ID": "ww1", "KF_CORP_A_CALLBACK_TOKEN": "abc", "KF_CORP_A_ENCODING_AES_KEY": key,
 			"KF_CORP_B_ID": "ww2", "KF_CORP_B_CALLBACK_TOKEN": "abd", "KF_CORP_B_ENCODING_AES_KEY": key}, "address already in use"},
 		{"a corp without an id", map[string]string{"KF_CORPS": "a", "KF_CORP_A_CALLBACK_TOKEN": "abc", "KF_CORP_A_ENCODING_AES_KEY": key}, "KF_CORP_A_ID is required"},
+		{"two corps whose variables are the same", map[string]string{"KF_CORPS": "shop,shop-old", "KF_CORP_SHOP_ID": "ww1", "KF_CORP_SHOP_CALLBACK_TOKEN_FILE": file("abc"),
+			"KF_CORP_SHOP_ENCODING_AES_KEY_FILE": file(key), "KF_CORP_SHOP_OLD_ID": "ww2", "KF_CORP_SHOP_OLD_CALLBACK_TOKEN_FILE": file("abd"),
+			"KF_CORP_SHOP_OLD_ENCODING_AES_KEY_FILE": file(key)}, "KF_CORPS has shop and shop-old, and KF_CORP_SHOP_OLD_CALLBACK_TOKEN would be of both"},
+		{"a name twice", map[string]string{"KF_CORPS": "a,a"}, "KF_CORP_A_ID would be of both"},
+		{"a space after the comma", map[string]string{"KF_CORPS": "a, b"}, `KF_CORPS has the name " b"`},
+		{"a comma at the end", map[string]string{"KF_CORPS": "a,"}, `KF_CORPS has the name ""`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, value := range c.env {
