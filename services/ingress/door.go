@@ -76,11 +76,12 @@ func (d *door) load() (*kfcrypto.KeyRing, error) {
 	if d.ring != nil && now == d.from {
 		return d.ring, nil
 	}
+	d.from = now // if it cannot be used, that is said once: anybody may cause a call
 	ring, err := newRing(now, d.receiveIDs())
 	if err != nil {
 		return d.ring, d.fail(err.Error())
 	}
-	d.ring, d.from = ring, now
+	d.ring = ring
 	return ring, nil
 }
 

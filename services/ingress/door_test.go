@@ -1,15 +1,20 @@
 package ingress
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/internal/testkit"
@@ -207,6 +212,53 @@ func TestVerifyURLIsForNow(t *testing.T) {
 		if code, _ := r.ask(get(noon())); code != want {
 			t.Errorf("check %d of a minute: got %d, want %d", i+1, code, want)
 		}
+	}
+}
+
+// TestSecretsChangeWhileItRuns: one that cannot be used changes nothing, and is spoken of once, whoever knocks how often.
+func TestSecretsChangeWhileItRuns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	now := noon()
+	become := func(secret string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(2 * time.Second) // so that it is read again
+	}
+	become(token)
+	secret, err := service.SecretFile(path, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := testkit.Bus(t)
+	d := doorConfig()
+	d.CallbackToken = secret
+	var log bytes.Buffer
+	dd := deps()
+	dd.Log = zerolog.New(&log)
+	in, err := New(config(), []Door{d}, dd, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t, in, b, nil, nil}
+	for _, c := range []struct {
+		secret, signed string
+		want           int
+	}{{token, token, 200}, {"not/a/token", token, 200}, {"NEW", token, 403}, {"NEW", "NEW", 200}} {
+		become(c.secret)
+		codec, err := kfcrypto.New(c.signed, aesKey, corp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			if code, _ := r.ask(signedAt(t, codec, "/callback", kf("wk1", c.secret), corp, noon())); code != c.want {
+				t.Fatalf("the file has %s, signed with %s: got %d, want %d", c.secret, c.signed, code, c.want)
+			}
+		}
+	}
+	if n := strings.Count(log.String(), "cannot be used"); n != 1 || strings.Contains(log.String(), "not/a/token") {
+		t.Errorf("got %d lines about the bad secret, want 1 that does not show it", n)
 	}
 }
 
