@@ -117,12 +117,15 @@ func parseJSON(raw []byte) []node {
 			return nil
 		}
 		n := node{name: []byte(name), json: value, text: value, end: len(nodes) + 1} // a number is its digits
-		if value[0] == '"' {
+		switch value[0] {
+		case '"':
 			var s string
 			if json.Unmarshal(value, &s) != nil {
 				return nil
 			}
 			n.text = []byte(s)
+		case 'n':
+			n.text = nil // null says nothing: it is not the word
 		}
 		nodes = append(nodes, n)
 	}

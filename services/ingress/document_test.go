@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
@@ -95,6 +96,21 @@ func TestDocumentGet(t *testing.T) {
 		if got := number(d.get("CreateTime")); got != 17 {
 			t.Errorf("time %d", got)
 		}
+	}
+}
+
+// TestNullIsNothing: an app that is set to JSON may say null where XML has no element.
+func TestNullIsNothing(t *testing.T) {
+	d := open(t)
+	if code, _ := d.ask(d.sealed(`{"ToUserName":null,"FromUserName":null,"AgentID":null,"MsgType":"event","Event":"x"}`, corp, false)); code != 200 {
+		t.Fatalf("got %d, want 200", code)
+	}
+	m, err := d.b.Last(testkit.Context(t), events.StreamMessage, "kf.app.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "kf.app." + corp + ".-.event.x.-"; m.Subject != want {
+		t.Errorf("got %s, want %s", m.Subject, want)
 	}
 }
 
