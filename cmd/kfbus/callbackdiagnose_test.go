@@ -346,6 +346,8 @@ func TestDiagnoseCauses(t *testing.T) {
 		{"HTML in the URL", raw(strings.ReplaceAll(post().q.Encode(), "&", "&amp;")), "parameters", "escaped for HTML"},
 		{"a broken escape", raw(post().q.Encode() + "%"), "parameters", "means nothing"},
 		{"twice", raw(post().q.Encode() + "&nonce=1"), "parameters", "more than once: nonce"},
+		{"an empty part", raw(strings.Replace(post().q.Encode(), "&", "&&", 1)), "parameters", "an empty part between two &"},
+		{"a needless escape", raw(strings.Replace(post().q.Encode(), "nonce=", "%6eonce=", 1)), "parameters", "an escape where none is needed"},
 		{"one too many", raw(post().q.Encode() + "&from=me"), "parameters", "not of the platform: from"},
 		{"an official account's", raw("signature=a&timestamp=1&nonce=2"), "parameters", "公众号"},
 		{"an echostr in a POST", set("echostr", "abc"), "parameters", "is a GET"},

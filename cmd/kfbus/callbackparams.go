@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/kfbus/kfbus/services/ingress"
 )
 
 // params are the platform's query.
@@ -55,7 +57,13 @@ func (x *exam) parameters() *fault {
 		return &fault{"not of the platform: " + strings.Join(extra, ", "), proxy}
 	}
 	x.p = params{q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce"), q.Get("echostr")}
-	return x.p.fault()
+	if f := x.p.fault(); f != nil {
+		return f
+	}
+	if !ingress.PlainQuery(x.query, x.method == "GET") {
+		return &fault{"the query is not as the platform writes it: an empty part between two &, or an escape where none is needed", proxy}
+	}
+	return nil
 }
 
 // fault holds each parameter to its own characters.

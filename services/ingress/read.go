@@ -10,3 +10,10 @@ func Read(plain []byte) (get func(name string) string, err error) {
 	}
 	return doc.get, nil
 }
+
+// PlainQuery reports whether the ingress takes a query as the platform's: each parameter once, in its own characters, and
+// nothing beside or between them. check is for the GET that has an echostr.
+func PlainQuery(raw string, check bool) bool {
+	_, ok := parseParams(raw, check)
+	return ok
+}
