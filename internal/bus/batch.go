@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"github.com/kfbus/kfbus/pkg/events"
 )
 
 // MaxBatch is the most messages that one atomic batch may hold: the server's
@@ -37,9 +39,13 @@ func (b *Bus) PublishBatch(ctx context.Context, ms []Message) (uint64, error) {
 		return 0, fmt.Errorf("publish a batch of %d: %w", len(ms), ErrBatchSize)
 	}
 	msgs := make([]*nats.Msg, len(ms))
+	items := items{mode: b.mode}
 	for i, m := range ms {
 		if m.MsgID != "" {
 			return 0, errors.New("publish a batch: a message has a MsgID")
+		}
+		if msgs[i] = items.encode(m); msgs[i] != nil {
+			continue
 		}
 		msg, err := b.encode(m)
 		if err != nil {
@@ -54,7 +60,6 @@ func (b *Bus) PublishBatch(ctx context.Context, ms []Message) (uint64, error) {
 		}
 		return ack.Sequence, nil
 	}
-	mark(msgs)
 	seq, err := b.sendBatch(ctx, msgs)
 	if err != nil {
 		return 0, fmt.Errorf("publish a batch of %d from %s: %w", len(ms), ms[0].Subject, err)
@@ -62,14 +67,47 @@ func (b *Bus) PublishBatch(ctx context.Context, ms []Message) (uint64, error) {
 	return seq, nil
 }
 
-// mark makes the messages one batch.
-func mark(msgs []*nats.Msg) {
-	id := []string{nuid.Next()}
-	for i, m := range msgs {
-		m.Header[batchID] = id
-		m.Header[batchSequence] = []string{strconv.Itoa(i + 1)}
+// items writes the items of a batch. Those of the same trace share a header map.
+type items struct {
+	mode, trace string
+	header      nats.Header
+}
+
+const itemEnvelope = 640 // bytes; enough for what stands around nearly every item
+
+// encode makes an item what is sent; nil if m is none, or is not to be structured.
+func (i *items) encode(m Message) *nats.Msg {
+	if m.Item == nil || i.mode != ModeStructured {
+		return nil
 	}
-	msgs[len(msgs)-1].Header[batchCommit] = []string{"1"}
+	if trace := m.Item.TraceText(); i.header == nil || i.trace != trace {
+		i.trace, i.header = trace, nats.Header{events.ContentTypeHeader: {events.ContentType}}
+		if trace != "" {
+			i.header[traceHeader] = []string{trace}
+		}
+	}
+	return &nats.Msg{Subject: m.Subject, Data: m.Item.AppendJSON(make([]byte, 0, len(m.Item.Raw)+itemEnvelope)), Header: i.header}
+}
+
+// batch is the headers that make messages one batch. The library writes a message out when it is published, so they may
+// share a header map if each is marked just before.
+type batch struct {
+	id   []string
+	n    int // messages
+	next int
+}
+
+func newBatch(n int) *batch { return &batch{id: []string{nuid.Next()}, n: n} }
+
+// mark makes m the next message of the batch.
+func (b *batch) mark(m *nats.Msg) *nats.Msg {
+	b.next++
+	m.Header[batchID] = b.id
+	m.Header[batchSequence] = []string{strconv.Itoa(b.next)}
+	if b.next == b.n {
+		m.Header[batchCommit] = []string{"1"}
+	}
+	return m
 }
 
 // sendBatch: the first and the last message are requests, the ones between them
@@ -77,7 +115,8 @@ func mark(msgs []*nats.Msg) {
 func (b *Bus) sendBatch(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	first, err := b.NC.RequestMsgWithContext(ctx, msgs[0])
+	batch := newBatch(len(msgs))
+	first, err := b.NC.RequestMsgWithContext(ctx, batch.mark(msgs[0]))
 	if err != nil {
 		return 0, Classify(err)
 	}
@@ -89,11 +128,11 @@ func (b *Bus) sendBatch(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
 		return 0, Classify(err)
 	}
 	for _, m := range msgs[1 : len(msgs)-1] {
-		if err := b.NC.PublishMsg(m); err != nil {
+		if err := b.NC.PublishMsg(batch.mark(m)); err != nil {
 			return 0, Classify(err)
 		}
 	}
-	last, err := b.NC.RequestMsgWithContext(ctx, msgs[len(msgs)-1])
+	last, err := b.NC.RequestMsgWithContext(ctx, batch.mark(msgs[len(msgs)-1]))
 	if err != nil {
 		if errors.Is(err, nats.ErrNoResponders) { // the stream went away in between: it may have the batch
 			return 0, fmt.Errorf("%w: %w", ErrUnknown, err)

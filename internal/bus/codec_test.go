@@ -3,6 +3,10 @@ package bus
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,5 +169,28 @@ func BenchmarkEncode(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestItemsAreWrittenAsTheirEvents: the quick way gives the same bytes and headers as the library's event.
+func TestItemsAreWrittenAsTheirEvents(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	texts := []string{"", "wm1", "text", "event", "enter_session", `a\b"c`, `\`, `\\x`, "a.b.*.>", "你好", " ", "<&>", "%41", "-", "\r\nX: y", "\xff", "\u2028",
+		strings.Repeat("k", 257), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+	text := func() string { return texts[r.IntN(len(texts))] }
+	times := []int64{0, -1, 1, 1700000000, 253402300799, 253402300800, math.MaxInt64}
+	for range 20_000 {
+		in := events.Inbound{Corp: text(), OpenKfID: text(), ExternalUserID: text(), MsgID: text(), MsgType: text(), EventType: text(), SendTime: times[r.IntN(len(times))],
+			Origin: r.IntN(7) - 1, Seq: r.Uint64() >> r.IntN(64), Raw: json.RawMessage(`{"a": "你好 <&> \u2028"}`), History: r.IntN(2) == 0, Replay: r.IntN(2) == 0, TraceParent: text()}
+		body, h, err := Encode(in.Event(), ModeStructured)
+		if err != nil {
+			t.Fatalf("%+v: %v", in, err)
+		}
+		quick := (&items{mode: ModeStructured}).encode(Message{Item: &in})
+		if string(quick.Data) != string(body) || !maps.EqualFunc(quick.Header, h, slices.Equal) {
+			t.Fatalf("%+v\n got %s %v\nwant %s %v", in, quick.Data, quick.Header, body, h)
+		}
 	}
 }

@@ -265,10 +265,10 @@ func (b *Bus) sendGroup(ctx context.Context, rs []*request) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, min(groupPatience, b.timeout))
 	defer cancel()
 	msgs := make([]*nats.Msg, len(rs))
+	batch := newBatch(len(rs))
 	for i, r := range rs {
-		msgs[i] = r.msg
+		msgs[i] = batch.mark(r.msg)
 	}
-	mark(msgs)
 	last, err := b.sendAtOnce(ctx, msgs)
 	if err != nil {
 		for _, m := range msgs {

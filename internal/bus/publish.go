@@ -11,13 +11,16 @@ import (
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/kfbus/kfbus/pkg/events"
 )
 
 // Message is one event to be stored.
 type Message struct {
 	Subject string
 	Event   event.Event
-	Sound   bool // the event's data is JSON for certain, made by us: it is not read through again
+	Item    *events.Inbound // in place of Event: a pulled item whose Raw is JSON for certain. Nothing below is for it.
+	Sound   bool            // the event's data is JSON for certain, made by us: it is not read through again
 
 	MsgID      string        // Nats-Msg-Id; "" for none. Never in a batch.
 	ExpectLast *uint64       // stored only if this is the last sequence on the subject; 0: nothing there
@@ -30,6 +33,9 @@ type Message struct {
 const Forever time.Duration = -1
 
 func (b *Bus) encode(m Message) (*nats.Msg, error) {
+	if m.Item != nil {
+		m.Event, m.Sound = m.Item.Event(), true
+	}
 	body, h, err := encode(m.Event, b.mode, m.Sound)
 	if err != nil {
 		return nil, err

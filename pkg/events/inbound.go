@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -66,10 +65,7 @@ func (in Inbound) ID() string {
 // Event makes the CloudEvent. Raw becomes the data unchanged; where it is not
 // valid UTF-8, which JSON demands, it travels as base64.
 func (in Inbound) Event() event.Event {
-	kind := KindMessage
-	if in.MsgType == "event" {
-		kind = KindEvent
-	}
+	kind := in.kind()
 	e := event.New()
 	e.SetID(in.ID())
 	e.SetSource(Source(in.Corp, in.OpenKfID))
@@ -79,7 +75,7 @@ func (in Inbound) Event() event.Event {
 	if in.ExternalUserID != "" && printable(in.ExternalUserID) {
 		e.SetSubject(in.ExternalUserID)
 	}
-	if in.SendTime > 0 && in.SendTime < maxUnix {
+	if in.dated() {
 		e.SetTime(time.Unix(in.SendTime, 0).UTC())
 	}
 	e.SetDataSchema(SchemaOf(kind, in.Name()))
@@ -98,6 +94,15 @@ func (in Inbound) Event() event.Event {
 	return e
 }
 
+func (in Inbound) kind() Kind {
+	if in.MsgType == "event" {
+		return KindEvent
+	}
+	return KindMessage
+}
+
+func (in Inbound) dated() bool { return in.SendTime > 0 && in.SendTime < maxUnix }
+
 // maxUnix is the end of the year 9999, the last that RFC 3339 can say.
 const maxUnix = 253402300800
 
@@ -113,11 +118,23 @@ func SourceApp(corp, agentID string) string {
 
 // SchemaOf is the dataschema of a kind of event and its name.
 func SchemaOf(k Kind, name string) string {
-	return "https://kfbus.github.io/schemas/v1/" + string(k) + "." + Token(name) + ".json"
+	return schemaPrefix + string(k) + "." + Token(name) + schemaSuffix
 }
 
+const (
+	schemaPrefix = "https://kfbus.github.io/schemas/v1/"
+	schemaSuffix = ".json"
+)
+
 // SeqString writes a kfseq so that text order is number order: 20 digits.
-func SeqString(seq uint64) string { return fmt.Sprintf("%020d", seq) }
+func SeqString(seq uint64) string { return string(appendSeq(nil, seq)) }
+
+func appendSeq(b []byte, seq uint64) []byte {
+	const zeros = "00000000000000000000"
+	var digits [len(zeros)]byte
+	d := strconv.AppendUint(digits[:0], seq, 10)
+	return append(append(b, zeros[len(d):]...), d...)
+}
 
 // SetData makes raw JSON the data of e, byte for byte; bytes that are not UTF-8
 // travel as base64.
@@ -130,13 +147,17 @@ func SetData(e *event.Event, raw []byte) {
 // setText sets an extension to a text that every decoder reads alike: printable
 // ASCII without space, '"' and '%'. Any other is set to its [Token].
 func setText(e *event.Event, name, value string) {
-	if value == "" {
-		return
+	if value != "" {
+		e.SetExtension(name, plain(value))
 	}
-	if !printable(value) {
-		value = Token(value)
+}
+
+// plain is a text that every decoder reads alike, or its [Token].
+func plain(value string) string {
+	if printable(value) {
+		return value
 	}
-	e.SetExtension(name, value)
+	return Token(value)
 }
 
 func printable(s string) bool {

@@ -16,9 +16,6 @@ import (
 // fewest items are asked for after commits whose answers did not come.
 const fewest = 10
 
-// reasonOther is what [bus.Reason] calls an error that is none of the broker's.
-const reasonOther = "other"
-
 // defaultPayload is taken for the broker's limit while it has not said its own.
 const defaultPayload = 1 << 20
 
@@ -42,6 +39,9 @@ func (t *turn) store(ctx context.Context, page kfapi.SyncMsgResponse, asked time
 	ms, kinds, err := t.compose(ctx, page, replay)
 	if err != nil {
 		return false, err
+	}
+	if page.HasMore && !t.last {
+		t.lookAhead(ctx, next.Cursor)
 	}
 	began := s.now()
 	revision, err := s.commit(ctx, t.bell.OpenKfID, place{next, t.at.revision}, t.trace, ms)
@@ -83,10 +83,6 @@ func (t *turn) refused(ctx context.Context, err error) (more bool, _ error) {
 	case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrResources):
 		s.probes.stream.Fail(events.StreamMessage + " takes nothing more (" + bus.Reason(err) + "): make room, or raise its limit; nothing is lost within WeChat's 3 days")
 		return false, bus.After(jitter(s.waits.full), err)
-	case !t.careful && bus.Reason(err) == reasonOther:
-		t.log.Warn().Err(err).Msg("a page could not be stored; looking at every item of it")
-		t.careful = true
-		return true, nil
 	}
 	return false, err
 }
@@ -98,7 +94,7 @@ func (t *turn) compose(ctx context.Context, page kfapi.SyncMsgResponse, replay [
 	if limit <= 0 {
 		limit = defaultPayload
 	}
-	o := origin{corp: t.s.corp, openKfID: t.bell.OpenKfID, trace: t.trace, maxPayload: limit, careful: t.careful, replay: replay}
+	o := origin{corp: t.s.corp, openKfID: t.bell.OpenKfID, trace: t.trace, maxPayload: limit, replay: replay}
 	ms, kinds, dead := o.split(t.at.Cursor, page.MsgList)
 	if len(ms) >= bus.MaxBatch {
 		return nil, nil, &setback{whyPageTooLarge, t.s.waits.stuck, fmt.Errorf("%d items on a page of at most %d", len(page.MsgList), t.limit)}

@@ -226,23 +226,3 @@ func TestItemTooLargeForTheBroker(t *testing.T) {
 		t.Errorf("counted %d, want 1", got)
 	}
 }
-
-func TestItemThatCannotBeWritten(t *testing.T) {
-	w := newWorld(t)
-	w.syncer(with(calls{after: func(_ context.Context, _ kfapi.SyncMsgRequest, p *kfapi.SyncMsgResponse) {
-		for i := range p.MsgList {
-			if p.MsgList[i].MsgType == "bad" {
-				p.MsgList[i].Raw = []byte(`{"a":01}`)
-			}
-		}
-	}}))
-	w.swallow(true)
-	_, err := w.sim.Inject(desk, []byte(`{"msgid":"b","msgtype":"bad"}`))
-	w.must(err)
-	w.swallow(false)
-	w.says(desk, 3)
-	w.wait(desk)
-	if rows, dead := w.stored(desk), w.dead(reasonUnfit); len(rows) != 3 || len(dead) != 1 {
-		t.Errorf("got %d stored and %d dead, want 3 and 1", len(rows), len(dead))
-	}
-}

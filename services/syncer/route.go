@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/cloudevents/sdk-go/v2/event"
-
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
@@ -19,15 +17,13 @@ const (
 	envelopeBytes = 8 << 10
 
 	reasonTooLarge = "too_large"
-	reasonUnfit    = "unfit" // it cannot be made an event
 )
 
 // origin is what the items of a page have in common.
 type origin struct {
 	corp, openKfID, trace string
 
-	maxPayload int  // what the broker takes as one message, in bytes
-	careful    bool // try every event
+	maxPayload int // what the broker takes as one message, in bytes
 
 	replay []bool // of each item, whether it may have been published before; nil: none was
 }
@@ -50,44 +46,40 @@ func (o origin) route(it kfapi.Item, seq uint64, history bool) events.Inbound {
 // Items that the broker would refuse are left out and returned as dead letters; they keep their place in the order.
 func (o origin) split(c events.Cursor, items []kfapi.Item) (ms []bus.Message, kinds []events.Kind, dead []events.Dead) {
 	ms, kinds = make([]bus.Message, 0, len(items)+1), make([]events.Kind, 0, len(items))
+	routed := make([]events.Inbound, len(items))
 	start, sent := c.ColdStart.Unix(), c.Newest
 	for i, it := range items {
 		if it.SendTime > 0 {
 			sent = it.SendTime
 		}
-		in := o.route(it, c.Seq+1+uint64(i), sent > 0 && sent < start)
+		in := &routed[i]
+		*in = o.route(it, c.Seq+1+uint64(i), sent > 0 && sent < start)
 		in.Replay = o.replay != nil && o.replay[i]
-		e := in.Event()
-		e.DataBase64 = e.DataBase64 || it.Err != nil && !json.Valid(it.Raw)
-		if reason, detail := o.unfit(e); reason != "" {
-			dead = append(dead, events.Dead{Service: bus.ServiceSyncer, Reason: reason, Detail: detail, Subject: in.Subject(), Payload: in.Raw})
+		m := bus.Message{Subject: in.Subject(), Item: in}
+		if it.Err != nil {
+			m.Item, m.Event = nil, in.Event()
+			m.Event.DataBase64 = m.Event.DataBase64 || !json.Valid(it.Raw)
+		}
+		if n := wireBytes(m); n > o.maxPayload {
+			detail := fmt.Sprintf("up to %d bytes as an event; the broker takes %d", n, o.maxPayload)
+			dead = append(dead, events.Dead{Service: bus.ServiceSyncer, Reason: reasonTooLarge, Detail: detail, Subject: m.Subject, Payload: in.Raw})
 			continue
 		}
-		ms = append(ms, bus.Message{Subject: in.Subject(), Event: e})
-		kinds = append(kinds, kindOf(in))
+		ms = append(ms, m)
+		kinds = append(kinds, kindOf(*in))
 	}
 	return ms, kinds, dead
 }
 
-// unfit says why an event cannot be stored; "" if it can.
-func (o origin) unfit(e event.Event) (reason, detail string) {
-	if n := wireBytes(e); n > o.maxPayload {
-		return reasonTooLarge, fmt.Sprintf("up to %d bytes as an event; the broker takes %d", n, o.maxPayload)
+// wireBytes is the most that a message can need on the wire.
+func wireBytes(m bus.Message) int {
+	switch {
+	case m.Item != nil:
+		return len(m.Item.Raw) + envelopeBytes
+	case m.Event.DataBase64:
+		return base64.StdEncoding.EncodedLen(len(m.Event.DataEncoded)) + envelopeBytes
 	}
-	if o.careful {
-		if _, _, err := bus.Encode(e, bus.ModeStructured); err != nil {
-			return reasonUnfit, err.Error()
-		}
-	}
-	return "", ""
-}
-
-// wireBytes is the most that an event can need on the wire.
-func wireBytes(e event.Event) int {
-	if e.DataBase64 {
-		return base64.StdEncoding.EncodedLen(len(e.DataEncoded)) + envelopeBytes
-	}
-	return len(e.DataEncoded) + envelopeBytes
+	return len(m.Event.DataEncoded) + envelopeBytes
 }
 
 func kindOf(in events.Inbound) events.Kind {

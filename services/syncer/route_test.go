@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
+
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
@@ -53,7 +55,7 @@ func TestSplit(t *testing.T) {
 		if len(ms) != 1 || len(dead) != 0 {
 			t.Fatalf("%s: got %d messages and %d dead", c.name, len(ms), len(dead))
 		}
-		e := ms[0].Event
+		e := eventOf(ms[0])
 		if ms[0].Subject != c.subject {
 			t.Errorf("%s: got %s, want %s", c.name, ms[0].Subject, c.subject)
 		}
@@ -70,16 +72,23 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+func eventOf(m bus.Message) event.Event {
+	if m.Item != nil {
+		return m.Item.Event()
+	}
+	return m.Event
+}
+
 // wantData checks that an event can be written and read, and that its data is raw, byte for byte.
 func wantData(t testing.TB, name string, m bus.Message, raw []byte) {
 	t.Helper()
-	body, header, err := bus.Encode(m.Event, bus.ModeStructured)
+	body, header, err := bus.Encode(eventOf(m), bus.ModeStructured)
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	if wire := len(body); wire > wireBytes(m.Event) {
-		t.Errorf("%s: %d bytes, more than the %d that were thought", name, wire, wireBytes(m.Event))
+	if wire := len(body); wire > wireBytes(m) {
+		t.Errorf("%s: %d bytes, more than the %d that were thought", name, wire, wireBytes(m))
 	}
 	back, err := bus.Decode(header, body)
 	if err != nil {
@@ -116,7 +125,7 @@ func TestHistory(t *testing.T) {
 		got := ""
 		for i, k := range kinds {
 			got += map[events.Kind]string{events.KindMessage: "m", events.KindHistory: "h"}[k]
-			flag, _ := ms[i].Event.Extensions()[events.ExtHistory].(string)
+			flag, _ := eventOf(ms[i]).Extensions()[events.ExtHistory].(string)
 			if isHistory := k == events.KindHistory; isHistory != (flag == "true") || isHistory != strings.HasPrefix(ms[i].Subject, "kf.history.") {
 				t.Errorf("%s, item %d: kind %s, flag %q and subject %s disagree", x.name, i, k, flag, ms[i].Subject)
 			}
@@ -140,7 +149,7 @@ func TestTooLargeBecomesDeadLetter(t *testing.T) {
 		t.Fatalf("got %d messages, %d kinds, %d dead letters; want 3, 3, 2", len(ms), len(kinds), len(dead))
 	}
 	for i, want := range []string{"1", "3", "5"} { // places are kept
-		if got := strings.TrimLeft(ms[i].Event.Extensions()[events.ExtSeq].(string), "0"); got != want {
+		if got := strings.TrimLeft(eventOf(ms[i]).Extensions()[events.ExtSeq].(string), "0"); got != want {
 			t.Errorf("message %d: got kfseq %s, want %s", i, got, want)
 		}
 	}
@@ -148,20 +157,6 @@ func TestTooLargeBecomesDeadLetter(t *testing.T) {
 		if d.Reason != reasonTooLarge || d.Subject == "" || len(d.Payload) == 0 {
 			t.Errorf("got %s %s with %d bytes", d.Reason, d.Subject, len(d.Payload))
 		}
-	}
-}
-
-func TestCarefulFindsWhatCannotBeWritten(t *testing.T) {
-	lie := kfapi.Item{MsgID: "m", MsgType: "text", Raw: json.RawMessage(`{"a":01}`)} // no JSON, and nobody said so
-	ms, _, dead := testOrigin.split(events.Cursor{}, []kfapi.Item{lie})
-	if len(ms) != 1 || len(dead) != 0 {
-		t.Fatalf("at first: got %d messages, %d dead", len(ms), len(dead))
-	}
-	o := testOrigin
-	o.careful = true
-	ms, _, dead = o.split(events.Cursor{}, []kfapi.Item{lie})
-	if len(ms) != 0 || len(dead) != 1 || dead[0].Reason != reasonUnfit {
-		t.Errorf("carefully: got %d messages, dead %+v; want one unfit", len(ms), dead)
 	}
 }
 

@@ -27,7 +27,8 @@ type turn struct {
 	still  int       // pages in a row on which the cursor stayed although more was said to be there
 	empty  int       // pages without an item although more was said to be there
 
-	careful bool // every event is tried before it goes into a batch: a commit failed for no reason that is known
+	last  bool   // no page of this turn comes after this one
+	ahead *ahead // the next page, asked for while this one is stored; nil: none
 }
 
 // place is a cursor as it is stored.
@@ -43,7 +44,9 @@ const stillPages = 3
 // doorbell or a timer stands for it.
 func (s *Syncer) turn(ctx context.Context, stopping <-chan struct{}, b bell) error {
 	t := &turn{s: s, log: zerolog.Ctx(ctx), bell: b, token: b.syncToken(s.now()), trace: b.trace(), limit: s.cfg.PageLimit}
-	for range s.cfg.TurnPages {
+	defer t.drop()
+	for i := range s.cfg.TurnPages {
+		t.last = i == s.cfg.TurnPages-1
 		more, err := t.page(ctx)
 		switch {
 		case err != nil:
@@ -67,13 +70,13 @@ func (s *Syncer) turn(ctx context.Context, stopping <-chan struct{}, b bell) err
 // page pulls and stores one page. more says that another pull is needed.
 func (t *turn) page(ctx context.Context) (more bool, err error) {
 	if !t.loaded {
+		t.drop()
 		if t.at, err = t.s.load(ctx, t.bell); err != nil {
 			return false, err
 		}
 		t.loaded, t.known = true, nil
 	}
-	asked := t.s.now()
-	page, err := t.pull(ctx)
+	page, asked, err := t.next(ctx)
 	var sb *setback
 	switch {
 	case errors.As(err, &sb) && sb.why == whyCursor:
