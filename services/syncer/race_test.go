@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
@@ -198,5 +200,60 @@ func TestSameDoorbellHundredTimes(t *testing.T) {
 	w.wantAll(desk)
 	if got := w.sim.Calls("kf/sync_msg") - before; got > 100 {
 		t.Errorf("100 doorbells made %d calls", got)
+	}
+}
+
+// TestPageAskedForAhead: while a page is stored the next one is asked for; it counts only if the first is stored.
+func TestPageAskedForAhead(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		fail  error
+		calls int // of sync_msg, for three pages
+	}{
+		{"stored: each page is asked for once", nil, 3},
+		{"refused: what was asked for ahead is dropped, and asked for again", bus.ErrConflict, 5},
+		{"unknown: the same", bus.ErrUnknown, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.swallow(true)
+			w.says(desk, 30)
+			var asked []string // cursors
+			ahead := make(chan struct{})
+			r := w.prepare(small(10), with(calls{before: func(_ context.Context, req kfapi.SyncMsgRequest) error {
+				if asked = append(asked, req.Cursor); len(asked) == 2 {
+					close(ahead)
+				}
+				return nil
+			}}))
+			store, first := r.publish, true
+			r.publish = func(ctx context.Context, batch []bus.Message) (uint64, error) {
+				if !first {
+					return store(ctx, batch)
+				}
+				first = false
+				select {
+				case <-ahead:
+				case <-w.ctx().Done():
+					t.Error("the second page is not asked for")
+				}
+				if c.fail != nil {
+					return 0, c.fail
+				}
+				return store(ctx, batch)
+			}
+			log := zerolog.Nop()
+			turn := &turn{s: r.Syncer, log: &log, bell: bell{Doorbell: events.Doorbell{Corp: "ww1", OpenKfID: desk}}, trace: testTrace, limit: 10}
+			defer turn.drop()
+			for more := true; more; {
+				var err error
+				more, err = turn.page(w.ctx())
+				w.must(err)
+			}
+			w.wantAll(desk)
+			if len(asked) != c.calls || asked[0] != "" {
+				t.Errorf("asked from cursors %q, want %d calls", asked, c.calls)
+			}
+		})
 	}
 }
