@@ -35,9 +35,15 @@ fuzz: ## each fuzz target for 60 s, or FUZZTIME
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
-bench: ## the ingress against a bare one and against itself without group commit (2 minutes); then every other benchmark
+SYNCER_BENCHES := BenchmarkSyncer|BenchmarkBacklog|BenchmarkIdle|BenchmarkCallbackToMessage
+bench: bench-ingress bench-syncer ## services against bare ones in the same run, in ratios (15 minutes); then every other benchmark
+	$(GO) test -run '^$$' -bench . -skip 'BenchmarkIngress|$(SYNCER_BENCHES)' -benchmem ./...
+
+bench-ingress: ## the ingress against a bare one and against itself without group commit (2 minutes)
 	$(GO) test -run '^$$' -bench Ingress -benchtime 1x ./services/ingress
-	$(GO) test -run '^$$' -bench . -skip 'BenchmarkIngress' -benchmem ./...
+
+bench-syncer: ## the syncer against two bare ones; a backlog of 500,000; 10,000 idle accounts; callback to message (10 minutes)
+	$(GO) test -run '^$$' -bench '$(SYNCER_BENCHES)' -benchtime 1x -timeout 30m ./services/syncer ./cmd/kfbus
 
 chaos-syncer: ## kill -9 of syncers 100 times and of the broker 20 times, at random; KF_SEED repeats a run
 	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaosSyncer|TestChaosBroker' -count=1 -v -timeout 20m
@@ -48,4 +54,4 @@ cover: ## coverage of each package
 golden: ## write the golden files and generated documents again
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
-.PHONY: help build dev test container short lint fuzz bench chaos-syncer cover golden
+.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer chaos-syncer cover golden

@@ -74,13 +74,20 @@ func Bus(t testing.TB) (*bus.Bus, *localnats.Server) {
 // again; what is asked must be cheap.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	ctx := Context(t)
+	EventuallyWithin(t, Patience, what, ok)
+}
+
+// EventuallyWithin is Eventually with another patience.
+func EventuallyWithin(t testing.TB, patience time.Duration, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited %v for %s", Patience, what)
+			t.Fatalf("waited %v for %s", patience, what)
 		case <-tick.C:
 		}
 	}
