@@ -161,5 +161,15 @@ func (b *Bus) Put(ctx context.Context, bucket, key string, value []byte, ttl tim
 
 func kvSubject(bucket, key string) string { return "$KV." + bucket + "." + key }
 
+// OnWrite calls f when somebody publishes on a key, until stop is called: a moment before it is stored, and also where it is
+// then refused. f must not block. What is published while the connection is away is missed.
+func (b *Bus) OnWrite(bucket, key string, f func()) (stop func(), err error) {
+	sub, err := b.NC.Subscribe(kvSubject(bucket, key), func(*nats.Msg) { f() })
+	if err != nil {
+		return nil, fmt.Errorf("listen to %s %s: %w", bucket, key, err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil // fails only on a closed connection
+}
+
 // Published turns the subject a lane stores back into the published one.
 func (s Stored) Published() (events.Subject, error) { return events.ParseSubject(s.Subject) }

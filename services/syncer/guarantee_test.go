@@ -46,7 +46,7 @@ func TestEveryGuaranteeHasATest(t *testing.T) {
 		{"2.13", "no answer, half of one, or another's", "tried again, nothing lost", "TestPlatformFailsInEveryWay TestOneFailureIsTriedAgainAtOnce TestPlatformDown"},
 		{"2.14", "45009", "the API is shut for all replicas", "TestRateLimitPausesAllReplicas TestNoCallsDuringABlock TestTokenlessLimitLeavesOthersAlone"},
 		{"2.15", "the access token is refused", "one new one, the pull goes on", "TestRevokedAccessToken"},
-		{"2.16", "poison: types, UTF-8, 2 MiB, nulls", "stored raw or dead with a reason", "TestPoisonDoesNotHoldUpThePage TestItemTooLargeForTheBroker TestItemThatCannotBeWritten TestHostileMessagesBetweenGoodOnes"},
+		{"2.16", "poison: types, UTF-8, 2 MiB, nulls", "stored raw or dead with a reason", "TestPoisonDoesNotHoldUpThePage TestItemTooLargeForTheBroker TestHostileMessagesBetweenGoodOnes"},
 		{"2.17", "ids that are hostile to subjects", "never raw in a subject, always stored", "TestHostileMessagesBetweenGoodOnes"},
 		{"2.18", "the stream is full", "pulling stops, unready, goes on without loss", "TestFullStream"},
 		{"2.19", "the broker restarts", "goes on after the cursor was read again", "TestBrokerRestartsWhilePulling"},

@@ -81,7 +81,9 @@ func TestIdleCursors(t *testing.T) {
 func TestCursorThatStays(t *testing.T) {
 	w := newWorld(t)
 	w.account("wkOTHER")
-	r := w.syncer()
+	r := w.prepare()
+	r.waits.stuck = time.Second // no other try while the calls are counted
+	r.start()
 	w.says(desk, 5)
 	w.wait(desk)
 	p := w.sim.Personality()

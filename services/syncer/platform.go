@@ -80,9 +80,17 @@ func (s *Syncer) seen(err error) error {
 
 // open returns a shutError while the API is shut. The key's presence decides, not a clock: the broker removes it.
 func (s *Syncer) open(ctx context.Context, api string) error {
+	asked := s.now()
+	if s.pauses.isOpen(api, asked) {
+		return nil
+	}
 	e, err := s.bus.Read(ctx, events.BucketThrottle, events.ThrottleKey(s.corp, api))
-	if err != nil || e.Value == nil {
+	if err != nil {
 		return err
+	}
+	if e.Value == nil {
+		s.pauses.saw(api, asked)
+		return nil
 	}
 	var p events.Pause
 	if json.Unmarshal(e.Value, &p) != nil || p.Until.IsZero() {
@@ -99,6 +107,7 @@ func (s *Syncer) shut(ctx context.Context, api string) error {
 
 // block tells all replicas that an API is shut, and returns until when.
 func (s *Syncer) block(ctx context.Context, api string) time.Time {
+	s.pauses.written(s.now())
 	until := s.now().Add(s.waits.block).UTC()
 	value, err := json.Marshal(events.Pause{API: api, Until: until})
 	if err == nil {

@@ -49,6 +49,7 @@ type Syncer struct {
 	probes    probes
 	waits     waits
 	readbacks readbacks
+	pauses    pauses
 
 	publish func(ctx context.Context, batch []bus.Message) (last uint64, err error) // bus.PublishBatch; tests let it fail
 }
@@ -110,6 +111,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		s.probes.stream.OK()
 		s.log.Info().Str("corp", s.corp).Msg("pulling")
 		s.keep(ctx, g, "topology", s.watch)
+		s.keep(ctx, g, "pauses", s.hearPauses)
 		s.keep(ctx, g, "doorbells", func(ctx context.Context) error {
 			return s.bus.ConsumeDoorbells(ctx, bus.Consuming{Service: bus.ServiceSyncer, Drain: drain},
 				func(work context.Context, d *bus.Delivery) error { return s.answer(work, ctx.Done(), d) })
