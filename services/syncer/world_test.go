@@ -81,7 +81,11 @@ func (w *world) connect(name string) *bus.Bus {
 	if w.tcp {
 		how = nil
 	}
-	b, err := bus.Connect(bus.Config{URL: w.nats.URL(), Timeout: 2 * time.Second}, name, w.log, how...)
+	timeout := 2 * time.Second
+	if name == "test" {
+		timeout = testkit.Patience // what the test looks at is not to fail on a slow machine
+	}
+	b, err := bus.Connect(bus.Config{URL: w.nats.URL(), Timeout: timeout}, name, w.log, how...)
 	w.must(err)
 	w.Cleanup(b.NC.Close)
 	return b
