@@ -21,6 +21,9 @@ var (
 	ErrBatchSize    = errors.New("the batch is too large")                             // 10199
 	ErrBatchRepeat  = errors.New("the batch holds a message id that is there already") // 10201
 	ErrBatchBusy    = errors.New("too many batches are open")                          // 10210
+	ErrBatchCut     = errors.New("the batch did not arrive whole")                     // 10176: its leader went, nothing is stored
+	ErrInFlight     = errors.New("a message with this id is just being stored")        // 10158, at R3: later it is a repeat
+	ErrUnavailable  = errors.New("the broker cannot serve this for the moment")        // 10008, 10009: it elects
 	ErrNoStream     = errors.New("no stream takes this subject")                       // no responders
 	ErrNotFound     = errors.New("no message found")                                   // 10037, 404
 	ErrDisconnected = errors.New("not connected to the broker")                        // nothing was sent
@@ -35,6 +38,10 @@ const (
 	codeBatchTooLarge      = 10199
 	codeBatchDuplicate     = 10201
 	codeBatchInflight      = 10210
+	codeBatchIncomplete    = 10176
+	codeIDInFlight         = 10158
+	codeNotAvailable       = 10008
+	codeNotLeader          = 10009
 	codeNoMessage          = 10037
 	perSubject             = "maximum messages per subject exceeded"
 )
@@ -90,10 +97,27 @@ func classOfCode(code int, description string) error {
 		return ErrBatchRepeat
 	case codeBatchInflight:
 		return ErrBatchBusy
+	case codeBatchIncomplete:
+		return ErrBatchCut
+	case codeIDInFlight:
+		return ErrInFlight
+	case codeNotAvailable, codeNotLeader:
+		return ErrUnavailable
 	case codeNoMessage:
 		return ErrNotFound
 	}
 	return nil
+}
+
+// Temporary reports whether a broker that is well will soon say something else,
+// as one that elects a leader does. Repeat what is safe to repeat, and no other.
+func Temporary(err error) bool {
+	for _, class := range []error{ErrDisconnected, ErrUnknown, ErrUnavailable, ErrInFlight, ErrBatchBusy, ErrBatchCut} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
 }
 
 // Reason is a short word for an error, for metrics and logs: a closed set.
@@ -104,6 +128,7 @@ func Reason(err error) string {
 	}{
 		{ErrConflict, "conflict"}, {ErrCovered, "covered"}, {ErrFull, "full"}, {ErrResources, "no_resources"},
 		{ErrBatchSize, "batch_size"}, {ErrBatchRepeat, "batch_repeat"}, {ErrBatchBusy, "batch_busy"},
+		{ErrBatchCut, "batch_cut"}, {ErrInFlight, "in_flight"}, {ErrUnavailable, "unavailable"},
 		{ErrNoStream, "no_stream"}, {ErrNotFound, "not_found"}, {ErrDisconnected, "disconnected"}, {ErrUnknown, "no_answer"},
 	} {
 		if errors.Is(err, r.err) {

@@ -15,6 +15,7 @@ func TestClassify(t *testing.T) {
 	api := func(code jetstream.ErrorCode, text string) error {
 		return &jetstream.APIError{ErrorCode: code, Description: text}
 	}
+	temporary := map[string]bool{"disconnected": true, "no_answer": true, "unavailable": true, "in_flight": true, "batch_busy": true, "batch_cut": true}
 	for _, c := range []struct {
 		name string
 		err  error
@@ -30,6 +31,10 @@ func TestClassify(t *testing.T) {
 		{"the batch is too large", api(10199, "x"), ErrBatchSize, "batch_size"},
 		{"an id in the batch is known", api(10201, "x"), ErrBatchRepeat, "batch_repeat"},
 		{"too many batches", api(10210, "x"), ErrBatchBusy, "batch_busy"},
+		{"the batch's leader went away", api(10176, "x"), ErrBatchCut, "batch_cut"},
+		{"the id is just being stored, R3", api(10158, "x"), ErrInFlight, "in_flight"},
+		{"an election", api(10008, "x"), ErrUnavailable, "unavailable"},
+		{"no leader of a cluster", api(10009, "x"), ErrUnavailable, "unavailable"},
 		{"nothing there", api(10037, "no message found"), ErrNotFound, "not_found"},
 		{"no stream", nats.ErrNoResponders, ErrNoStream, "no_stream"},
 		{"no stream, jetstream's word", jetstream.ErrNoStreamResponse, ErrNoStream, "no_stream"},
@@ -48,6 +53,9 @@ func TestClassify(t *testing.T) {
 			}
 			if w := Reason(got); w != c.word {
 				t.Errorf("%s: reason %s, want %s", c.name, w, c.word)
+			}
+			if Temporary(got) != temporary[c.word] {
+				t.Errorf("%s: temporary is %v, want %v", c.name, Temporary(got), temporary[c.word])
 			}
 		}
 	}

@@ -271,7 +271,7 @@ const answerWithin = platformPatience - 600*time.Millisecond
 func (in *Ingress) store(ctx context.Context, m bus.Message) (repeat bool, err error) {
 	for {
 		_, repeat, err = in.publish(ctx, m)
-		if !errors.Is(err, bus.ErrNoStream) && !errors.Is(err, bus.ErrDisconnected) && !errors.Is(err, bus.ErrUnknown) {
+		if !errors.Is(err, bus.ErrNoStream) && !bus.Temporary(err) {
 			return repeat, err
 		}
 		in.stored.Fail("the last callback could not be stored: " + bus.Reason(err))

@@ -381,7 +381,7 @@ func TestShortOutageIsNoRefusal(t *testing.T) {
 		err   error
 		tries int
 		code  int
-	}{{bus.ErrNoStream, 3, 200}, {bus.ErrDisconnected, 3, 200}, {bus.ErrUnknown, 3, 200}, {bus.ErrFull, 1, 503}, {bus.ErrResources, 1, 503}} {
+	}{{bus.ErrNoStream, 3, 200}, {bus.ErrDisconnected, 3, 200}, {bus.ErrUnknown, 3, 200}, {bus.ErrUnavailable, 3, 200}, {bus.ErrInFlight, 3, 200}, {bus.ErrFull, 1, 503}, {bus.ErrResources, 1, 503}} {
 		d := open(t)
 		works, tries := d.in.publish, 0
 		d.in.publish = func(ctx context.Context, m bus.Message) (uint64, bool, error) {

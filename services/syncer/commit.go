@@ -77,7 +77,7 @@ func (t *turn) refused(ctx context.Context, err error) (more bool, _ error) {
 		t.log.Warn().Err(err).Uint64("page", t.at.Page+1).Msg("no answer to a commit: reading the cursor again")
 		t.loaded, t.limit = false, max(t.limit/4, min(t.limit, fewest))
 		return true, nil
-	case errors.Is(err, bus.ErrBatchBusy):
+	case errors.Is(err, bus.ErrBatchBusy), errors.Is(err, bus.ErrBatchCut):
 		sleep(ctx, jitter(s.waits.batch))
 		return true, ctx.Err()
 	case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrResources):

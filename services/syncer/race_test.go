@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -175,6 +176,29 @@ func TestCommitAnswerLost(t *testing.T) {
 				t.Error("no answer was lost")
 			}
 		})
+	}
+}
+
+// A broker that elects refuses pages for a while, each time by a name that an operator can look up.
+func TestBrokerThatElects(t *testing.T) {
+	w := newWorld(t)
+	r := w.prepare(small(16))
+	refusals := []error{bus.ErrUnavailable, bus.ErrBatchCut, bus.ErrBatchBusy, bus.ErrDisconnected}
+	commits := 0
+	r.publish = func(ctx context.Context, batch []bus.Message) (uint64, error) {
+		if commits++; commits%2 == 1 && commits/2 < len(refusals) {
+			return 0, fmt.Errorf("publish: %w", refusals[commits/2])
+		}
+		return r.bus.PublishBatch(ctx, batch)
+	}
+	r.start()
+	w.says(desk, 200)
+	w.wait(desk)
+	w.wantAll(desk)
+	for _, err := range refusals {
+		if got := r.counted("kf_syncer_commits_refused_total", bus.Reason(err)); got != 1 {
+			t.Errorf("%s: counted %d, want 1", bus.Reason(err), got)
+		}
 	}
 }
 

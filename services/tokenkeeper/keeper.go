@@ -132,7 +132,7 @@ func (k *keeper) sync(ctx context.Context) {
 		return
 	}
 	e := k.log.Error() // full, or no permission: a person must act
-	if errors.Is(err, bus.ErrDisconnected) || errors.Is(err, bus.ErrUnknown) {
+	if bus.Temporary(err) {
 		e = k.log.Warn()
 	}
 	e.Err(err).Str("reason", bus.Reason(err)).Msg("the bucket cannot be used; the token is kept in memory and published when it can")

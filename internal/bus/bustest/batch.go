@@ -1,9 +1,14 @@
 package bustest
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/pkg/events"
@@ -31,9 +36,28 @@ func batchAllOrNothing(t *testing.T, env Env) {
 	if _, err := b.PublishBatch(ctx, tooMany); !errors.Is(err, bus.ErrBatchSize) {
 		t.Errorf("1001 messages: got %v, want ErrBatchSize", err)
 	}
+	if err := lastOfABatch(ctx, b); !errors.Is(err, bus.ErrBatchCut) {
+		t.Errorf("the last message of a batch whose first ones went to another leader: got %v, want ErrBatchCut", err)
+	}
 	if got := stored(t, b, "kf.message.>"); got != 2 {
 		t.Errorf("got %d messages, want 2", got)
 	}
+}
+
+// lastOfABatch publishes the third message of a batch that the server has never heard of, and returns its answer.
+func lastOfABatch(ctx context.Context, b *bus.Bus) error {
+	m, err := b.NC.RequestMsgWithContext(ctx, &nats.Msg{Subject: "kf.message.ww1.wk1.text.wm1", Data: []byte("{}"),
+		Header: nats.Header{"Nats-Batch-Id": {"unheard"}, "Nats-Batch-Sequence": {"3"}, "Nats-Batch-Commit": {"1"}}})
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil || answer.Error == nil {
+		return fmt.Errorf("it was stored: %s", m.Data)
+	}
+	return bus.Classify(answer.Error)
 }
 
 func batchSizes(t *testing.T, env Env) {
