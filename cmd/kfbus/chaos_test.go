@@ -29,10 +29,12 @@ const (
 
 func chaos(t *testing.T) {
 	t.Helper()
-	if os.Getenv("KF_CHAOS") != "1" {
+	if !chaotic() {
 		t.Skip("SKIP: it takes minutes; make chaos-syncer, or KF_CHAOS=1")
 	}
 }
+
+func chaotic() bool { return os.Getenv("KF_CHAOS") == "1" }
 
 // broker runs a broker until the process is killed.
 func broker() {
@@ -43,7 +45,7 @@ func broker() {
 	select {}
 }
 
-// chatter lets a customer write until end is called, never far ahead of what is stored.
+// chatter lets a customer write to all accounts until end is called, never far ahead of what is stored.
 func (r *rig) chatter() (end func() (written int)) {
 	written := 0
 	stop := make(chan struct{})
@@ -56,7 +58,8 @@ func (r *rig) chatter() (end func() (written int)) {
 			default:
 			}
 			for range 5 {
-				if _, err := r.sim.CustomerSays(r.account(), r.customer(), fmt.Sprintf("message %d 你好", written)); err != nil {
+				to := r.accounts()[written%len(r.accounts())]
+				if _, err := r.sim.CustomerSays(to, r.customer(), fmt.Sprintf("message %d 你好", written)); err != nil {
 					r.Error(err)
 					return
 				}

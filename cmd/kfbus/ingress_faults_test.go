@@ -23,9 +23,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
-	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
@@ -404,58 +402,17 @@ func (r *rig) storeFull(c *caller, says func(int), nats *child) *child {
 // TestIngressWhileTheBrokersElect: the server of a cluster that leads the stream is killed, and comes back.
 func TestIngressWhileTheBrokersElect(t *testing.T) {
 	r := newRig(t)
-	r.bus.NC.Close()
-	r.nats.Close()
-	var clients, routes []string
-	for range 3 {
-		clients, routes = append(clients, freeAddr(t)), append(routes, freeAddr(t))
-	}
-	nodes := map[string]*child{}
-	start := func(i int, dir string) {
-		name := fmt.Sprint("n", i)
-		nodes[name] = r.broker(fmt.Sprintf("listen: %q\nserver_name: %s\nmax_payload: 8MB\njetstream { store_dir: %q, max_file_store: 8GB, max_mem: 64MB }\ncluster { name: kfbus, listen: %q, routes: [%s] }\n",
-			clients[i], name, dir, routes[i], "nats://"+strings.Join(routes, ", nats://")))
-	}
-	dirs := [3]string{t.TempDir(), t.TempDir(), t.TempDir()}
-	for i := range 3 {
-		start(i, dirs[i])
-	}
-	urls := "nats://" + strings.Join(clients, ",nats://")
-	var err error
-	if r.bus, err = bus.Connect(bus.Config{URL: urls}, "rig", zerolog.Nop()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.bus.NC.Close)
-	top := testkit.Small()
-	top.Replicas = 3
-	testkit.Eventually(t, "the cluster to take the topology", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		_, err := r.bus.Apply(ctx, top)
-		return err == nil
-	})
-	in := r.spawn("ingress", "KF_NATS_URL="+urls)
+	nodes := r.cluster()
+	in := r.spawn("ingress", nodes.env())
 	r.ready(in)
 	c := r.caller()
-	leader := func() string {
-		s, err := r.bus.JS.Stream(testkit.Context(t), events.StreamMessage)
-		if err != nil || s.CachedInfo().Cluster == nil {
-			return ""
-		}
-		return s.CachedInfo().Cluster.Leader
-	}
-	testkit.Eventually(t, "a leader", func() bool { return nodes[leader()] != nil })
-	victim := leader()
+	victim := nodes.leader(events.StreamMessage)
 	c.storm(50, 50*6, func(i int) {
 		if i == 25 {
-			nodes[victim].kill()
+			nodes.servers[victim].kill()
 		}
 	})
-	n, err := strconv.Atoi(victim[1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(n, dirs[n])
+	nodes.start(victim)
 	t.Logf("%d of 300 callbacks are stored after three attempts at most", c.count(200))
 	c.check("electing")
 }

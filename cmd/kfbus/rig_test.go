@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -35,7 +36,8 @@ type rig struct {
 	sim      *kfsim.Sim
 	world    world
 	platform string
-	callback string // where the ingress listens
+	callback string   // where the ingress listens
+	others   []string // accounts besides the first
 
 	dir, addr string
 	nats      *localnats.Server
@@ -120,8 +122,9 @@ func (r *rig) restartNATS() {
 	r.startNATS()
 }
 
-func (r *rig) account() string  { return r.world.account.OpenKfID }
-func (r *rig) customer() string { return r.world.customers[0].ExternalUserID }
+func (r *rig) account() string    { return r.world.account.OpenKfID }
+func (r *rig) accounts() []string { return append([]string{r.account()}, r.others...) }
+func (r *rig) customer() string   { return r.world.customers[0].ExternalUserID }
 
 // child is one service as a process.
 type child struct {
@@ -267,42 +270,32 @@ func (r *rig) says(user string, first, n int) {
 	}
 }
 
-// stored returns every message and event of the account in KF_MESSAGE, in order.
-func (r *rig) stored() []bus.Stored {
+// stored returns every message and event of an account in KF_MESSAGE, in order.
+func (r *rig) stored(openKfID string) (out []bus.Stored) {
 	r.Helper()
-	ctx := testkit.Context(r.T)
-	var out []bus.Stored
-	corp, account := r.world.corp.CorpID, events.Token(r.account())
-	oc, err := r.bus.JS.OrderedConsumer(ctx, events.StreamMessage, jetstream.OrderedConsumerConfig{FilterSubjects: []string{
-		"kf.message." + corp + "." + account + ".>", "kf.event." + corp + "." + account + ".>", "kf.history." + corp + "." + account + ".>"}})
-	if err != nil {
-		r.Fatal(err)
+	var subjects []string
+	for _, kind := range []string{"message", "event", "history"} {
+		subjects = append(subjects, "kf."+kind+"."+r.world.corp.CorpID+"."+events.Token(openKfID)+".>")
 	}
-	left := oc.CachedInfo().NumPending
-	for left > 0 {
-		m, err := oc.Next(jetstream.FetchMaxWait(testkit.Patience))
-		if err != nil {
-			r.Fatal(err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			r.Fatal(err)
-		}
-		out = append(out, bus.Stored{Subject: m.Subject(), Seq: meta.Sequence.Stream, Header: m.Headers(), Data: m.Data()})
-		left--
-	}
+	testkit.Eventually(r.T, "what is stored to be read", func() bool { // a cluster may not know its new consumer everywhere yet
+		out = nil
+		return r.bus.Scan(r.Context(), events.StreamMessage, subjects, time.Time{}, math.MaxUint64, func(m bus.Stored) error {
+			out = append(out, m)
+			return nil
+		}) == nil
+	})
 	return out
 }
 
+// countStored counts the messages and events of all accounts.
 func (r *rig) countStored() int {
 	s, err := r.bus.JS.Stream(r.Context(), events.StreamMessage)
 	if err != nil {
 		return -1
 	}
-	corp, account := r.world.corp.CorpID, events.Token(r.account())
 	n := 0
 	for _, kind := range []string{"message", "event", "history"} {
-		info, err := s.Info(r.Context(), jetstream.WithSubjectFilter("kf."+kind+"."+corp+"."+account+".>"))
+		info, err := s.Info(r.Context(), jetstream.WithSubjectFilter("kf."+kind+"."+r.world.corp.CorpID+".>"))
 		if err != nil {
 			return -1
 		}
@@ -317,10 +310,20 @@ func (r *rig) countStored() int {
 // once each, in order, byte for byte.
 func (r *rig) checkInbound() {
 	r.Helper()
-	want := r.sim.Items(r.account())
-	testkit.Eventually(r.T, fmt.Sprintf("%d items to be stored", len(want)), func() bool { return r.countStored() >= len(want) })
-	got := r.stored()
-	doubled, seen := 0, map[string]bool{}
+	want := 0
+	for _, a := range r.accounts() {
+		want += len(r.sim.Items(a))
+	}
+	testkit.Eventually(r.T, fmt.Sprintf("%d items to be stored", want), func() bool { return r.countStored() >= want })
+	for _, a := range r.accounts() {
+		r.checkAccount(a)
+	}
+}
+
+func (r *rig) checkAccount(openKfID string) {
+	r.Helper()
+	want, got := r.sim.Items(openKfID), r.stored(openKfID)
+	doubled, disorder, seen := 0, 0, map[string]bool{}
 	lastSeq := ""
 	for i, m := range got {
 		e, err := m.Event()
@@ -336,13 +339,14 @@ func (r *rig) checkInbound() {
 		}
 		seq := fmt.Sprint(e.Extensions()[events.ExtSeq])
 		if seq <= lastSeq {
+			disorder++
 			r.Errorf("kfseq %s comes after %s", seq, lastSeq)
 		}
 		lastSeq = seq
 	}
-	r.Logf("platform has %d items, stored %d, lost %d, doubled %d", len(want), len(got), len(want)-len(seen), doubled)
+	r.Logf("%s: platform has %d items, stored %d, lost %d, doubled %d, out of order %d", openKfID, len(want), len(got), len(want)-len(seen), doubled, disorder)
 	if len(got) != len(want) || doubled > 0 {
-		r.Errorf("stored %d of %d items, %d doubled", len(got), len(want), doubled)
+		r.Errorf("%s: stored %d of %d items, %d doubled", openKfID, len(got), len(want), doubled)
 	}
 }
 
