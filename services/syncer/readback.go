@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"hash/maphash"
-	"strconv"
 	"sync"
 	"time"
 
@@ -52,9 +51,8 @@ func (r *readback) add(s bus.Stored) error {
 	if err != nil {
 		return nil // nothing that we stored
 	}
-	text, _ := e.Extensions()[events.ExtSeq].(string)
-	seq, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
+	seq := seqOf(e)
+	if seq == 0 {
 		return nil
 	}
 	r.stored[key(e.ID())] = maphash.Bytes(r.seed, e.Data())
@@ -105,23 +103,6 @@ func ofAccount(corp, openKfID string) []string {
 	return out
 }
 
-// newest returns the newest message of an account, [bus.ErrNotFound] if there is none.
-func (s *Syncer) newest(ctx context.Context, openKfID string) (newest bus.Stored, err error) {
-	for _, subject := range ofAccount(s.corp, openKfID) {
-		m, err := s.bus.Last(ctx, events.StreamMessage, subject)
-		switch {
-		case err == nil && m.Seq > newest.Seq:
-			newest = m
-		case err != nil && !errors.Is(err, bus.ErrNotFound):
-			return newest, err
-		}
-	}
-	if newest.Seq == 0 {
-		return newest, bus.ErrNotFound
-	}
-	return newest, nil
-}
-
 // begin is where an account goes on that has no cursor, or none that can be used: a cold start, or a reset.
 func (s *Syncer) begin(ctx context.Context, b bell, why string, revision uint64) (place, error) {
 	p := place{revision: revision}
@@ -137,7 +118,7 @@ func (s *Syncer) begin(ctx context.Context, b bell, why string, revision uint64)
 	if at, err := newest.Published(); err == nil && at.Kind == events.KindHistory {
 		p.ColdStart = start // it was lost before the account's past was all there
 	}
-	p.PulledAt = newest.Time.UTC()
+	p.PulledAt = pulledBy(newest)
 	p.Reset = &events.Reset{Why: why, Since: newest.Time.Add(-readbackAge).UTC(), Upto: newest.Seq}
 	return p, nil
 }

@@ -410,3 +410,62 @@ func TestProvenNew(t *testing.T) {
 		}
 	}
 }
+
+// Events of our own come later than what they are about, and are no sign of a pull: with one of them as the account's newest, a
+// lost cursor must not make a gap shorter, and no past of what is new.
+func TestLostCursorAfterAnEventOfOurOwn(t *testing.T) {
+	lag := events.SyncLag{Corp: "ww1", OpenKfID: desk, Hours: 60, PulledAt: time.Now().Add(-60 * time.Hour).UTC()}
+	for name, c := range map[string]struct {
+		subject string
+		data    any
+		alone   bool // the items before it are gone
+	}{
+		"file stored":                       {events.EventSubject("ww1", desk, events.EventMediaStored, ann), events.MediaStored{}, false},
+		"file not to be had":                {events.EventSubject("ww1", desk, events.EventMediaFailed, ann), events.MediaFailed{}, false},
+		"file of history stored":            {"kf.history.ww1." + desk + ".media_stored." + ann, events.MediaStored{}, false},
+		"not pulled for long":               {events.EventSubject("ww1", desk, events.EventSyncLag, ""), lag, false},
+		"not pulled for long, nothing else": {events.EventSubject("ww1", desk, events.EventSyncLag, ""), lag, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			clock, timed := w.clock()
+			r := w.prepare(timed)
+			w.swallow(true)
+			w.says(desk, 5)
+			b := bell{Doorbell: events.Doorbell{Corp: "ww1", OpenKfID: desk, Event: events.RingSweep}}
+			w.must(r.turn(w.ctx(), nil, b))
+			item, err := w.bus.Last(w.ctx(), events.StreamMessage, "kf.message.>")
+			w.must(err)
+			e, err := events.Own("late", "/test", "test", c.data)
+			w.must(err)
+			var late bus.Stored
+			for late.Time.Sub(item.Time) < 10*time.Millisecond { // so that the clock can stand between them
+				_, _, err = w.bus.Publish(w.ctx(), bus.Message{Subject: c.subject, Event: e})
+				w.must(err)
+				late, err = w.bus.Last(w.ctx(), events.StreamMessage, c.subject)
+				w.must(err)
+			}
+			from := item.Time
+			if c.alone {
+				w.purge("kf.message.>")
+				from = lag.PulledAt
+			}
+			w.purge(w.cursorSubject())
+			clock.pass(from.Add(events.HistoryKept).Add(5 * time.Millisecond).Sub(clock.now()))
+			w.says(desk, 2)
+			w.must(r.turn(w.ctx(), nil, b))
+			gaps, _ := own[events.Gap](w, events.EventGap)
+			if len(gaps) != 1 || !gaps[0].From.Equal(from) {
+				t.Errorf("got gaps %+v, want one from %v on", gaps, from)
+			}
+			if got := w.cursor(desk).Seq; got != 7 {
+				t.Errorf("got kfseq %d, want 7", got)
+			}
+			for _, row := range w.stored(desk) {
+				if row.history && row.seq != "" {
+					t.Errorf("%s is history: it was new", row.seq)
+				}
+			}
+		})
+	}
+}
