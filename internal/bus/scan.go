@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	scanBytes = 4 << 20         // read ahead; more where one message may be larger
-	scanIdle  = 2 * time.Second // without a message, before the leader is asked whether there is one
+	scanMessages = 256             // read ahead: of small messages, what is around each counts more than its bytes
+	scanBytes    = 4 << 20         // asked for at once; more where one message may be larger
+	scanIdle     = 2 * time.Second // without a message, before the leader is asked whether there is one
 )
 
 // Scan hands the messages on any of the subjects, which may have wildcards, to
@@ -28,7 +29,7 @@ func (b *Bus) Scan(ctx context.Context, stream string, subjects []string, since 
 	if err != nil {
 		return fmt.Errorf("scan %s: %w", stream, Classify(err))
 	}
-	it, err := oc.Messages(jetstream.PullMaxBytes(max(scanBytes, 2*int(b.NC.MaxPayload()))))
+	it, err := oc.Messages(jetstream.PullMaxMessagesWithBytesLimit(scanMessages, max(scanBytes, 2*int(b.NC.MaxPayload()))))
 	if err != nil {
 		return fmt.Errorf("scan %s: %w", stream, Classify(err))
 	}

@@ -1,10 +1,11 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,11 +25,11 @@ const (
 	clockMargin = time.Minute // between the platform's send_time and the broker's clock
 )
 
-// readback is what the stream holds of an account from before its cursor was lost. An item takes 24 bytes of it.
+// readback is what the stream holds of an account from before its cursor was lost. An item takes 16 bytes of it.
 type readback struct {
 	upto   uint64 // as of [events.Reset]
 	seed   maphash.Seed
-	stored map[[16]byte]uint64 // hash of the event's id → hash of its data
+	stored []imprint // sorted when all are there
 
 	items       uint64 // with a kfseq
 	first, last uint64 // kfseq
@@ -36,13 +37,27 @@ type readback struct {
 	floor       int64  // nothing that was stored later is missing, Unix seconds
 }
 
-func newReadback(upto uint64) *readback {
-	return &readback{upto: upto, seed: maphash.MakeSeed(), stored: map[[16]byte]uint64{}}
+// imprint is what is kept of a stored item: an item is left out only if both are its own, which by accident has a chance of
+// one in 2^128 for each that is stored.
+type imprint struct{ id, data uint64 } // hashes, with a seed that nobody knows
+
+func (p imprint) compare(q imprint) int {
+	return cmp.Or(cmp.Compare(p.id, q.id), cmp.Compare(p.data, q.data))
 }
 
-func key(id string) [16]byte {
-	sum := sha256.Sum256([]byte(id))
-	return [16]byte(sum[:16])
+func newReadback(upto uint64) *readback { return &readback{upto: upto, seed: maphash.MakeSeed()} }
+
+func (r *readback) imprint(id string, data []byte) imprint {
+	return imprint{maphash.String(r.seed, id), maphash.Bytes(r.seed, data)}
+}
+
+func (r *readback) sort() { slices.SortFunc(r.stored, imprint.compare) }
+
+// find says whether an id is stored, and whether with these bytes.
+func (r *readback) find(p imprint) (known, same bool) {
+	i, same := slices.BinarySearchFunc(r.stored, p, imprint.compare)
+	known = same || i < len(r.stored) && r.stored[i].id == p.id || i > 0 && r.stored[i-1].id == p.id
+	return known, same
 }
 
 // add takes in one stored message. Events of our own have no kfseq and do not count.
@@ -55,7 +70,7 @@ func (r *readback) add(s bus.Stored) error {
 	if seq == 0 {
 		return nil
 	}
-	r.stored[key(e.ID())] = maphash.Bytes(r.seed, e.Data())
+	r.stored = append(r.stored, r.imprint(e.ID(), e.Data()))
 	r.items++
 	if r.first == 0 {
 		r.first = seq
@@ -84,8 +99,8 @@ func (r *readback) leaveOut(before events.Reset, items []kfapi.Item) (rest []kfa
 		if it.SendTime > 0 {
 			sent = it.SendTime
 		}
-		sum, known := r.stored[key(events.Inbound{MsgID: it.MsgID, Raw: it.Raw}.ID())]
-		if known && sum == maphash.Bytes(r.seed, it.Raw) {
+		known, same := r.find(r.imprint(events.Inbound{MsgID: it.MsgID, Raw: it.Raw}.ID(), it.Raw))
+		if same {
 			continue
 		}
 		rest = append(rest, it)
@@ -207,6 +222,7 @@ func (s *Syncer) read(ctx context.Context, openKfID string, reset events.Reset) 
 	if first := stream.CachedInfo().State.FirstTime; first.After(floor) {
 		floor = first
 	}
+	r.sort()
 	r.floor = floor.Add(clockMargin).Unix()
 	return r, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -467,5 +469,55 @@ func TestLostCursorAfterAnEventOfOurOwn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestReadbackFindsWhatItTookIn(t *testing.T) {
+	r := newReadback(1)
+	in := events.Inbound{Corp: "ww1", OpenKfID: desk, MsgType: "text"}
+	add := func(id, data string) {
+		in.MsgID, in.Raw = id, []byte(data)
+		in.Seq++
+		body, h, err := bus.Encode(in.Event(), bus.ModeStructured)
+		if err == nil {
+			err = r.add(bus.Stored{Header: h, Data: body})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const n = 50_000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range n {
+		add(strconv.Itoa(i), fmt.Sprintf(`{"n":%d}`, i))
+	}
+	add("7", `{"other":"bytes"}`) // stored again, flagged
+	r.sort()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)) / n //nolint:gosec // no test has 2^63 bytes
+	t.Logf("%.1f bytes of heap an item", each)
+	if each > 24 {
+		t.Errorf("%.1f bytes of heap an item, want at most 24: 16, and what a slice keeps to grow", each)
+	}
+	for _, c := range []struct {
+		name, id, data string
+		known, same    bool
+	}{
+		{"stored", "123", `{"n":123}`, true, true},
+		{"stored with other bytes", "123", `{"n":124}`, true, false},
+		{"stored twice, the first", "7", `{"n":7}`, true, true},
+		{"stored twice, the second", "7", `{"other":"bytes"}`, true, true},
+		{"stored twice, neither", "7", `{}`, true, false},
+		{"never stored", "-1", `{"n":123}`, false, false},
+	} {
+		if known, same := r.find(r.imprint(c.id, []byte(c.data))); known != c.known || same != c.same {
+			t.Errorf("%s: got %v, %v; want %v, %v", c.name, known, same, c.known, c.same)
+		}
+	}
+	if known, _ := newReadback(1).find(r.imprint("7", nil)); known {
+		t.Error("an empty one knows something")
 	}
 }
