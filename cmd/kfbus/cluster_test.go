@@ -17,7 +17,6 @@ import (
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
-	"github.com/kfbus/kfbus/pkg/kfsim"
 )
 
 // cluster is three nats-servers as processes, with every stream on all of them, instead of the rig's one broker.
@@ -139,13 +138,7 @@ func TestChaosCluster(t *testing.T) {
 	r := newRig(t)
 	dice := seeded(t)
 	nodes := r.cluster()
-	for n := range 3 {
-		a, err := r.sim.AddAccount(kfsim.Account{CorpID: r.world.corp.CorpID, Name: fmt.Sprint("Another desk ", n)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.others = append(r.others, a.OpenKfID)
-	}
+	r.addAccounts(3)
 	cs := []*child{r.spawn("ingress", nodes.env()), r.spawn("tokenkeeper", nodes.env())}
 	for range 3 {
 		cs = append(cs, r.spawn("syncer", nodes.env(), "KF_SYNCER_PAGE_LIMIT=9"))
@@ -203,20 +196,26 @@ var (
 	errCode = regexp.MustCompile(`err_code=(\d+)`)
 )
 
+// metrics returns what a service tells Prometheus.
+func (r *rig) metrics(c *child) []byte {
+	r.Helper()
+	res, err := patient.Get("http://" + c.admin() + "/metrics")
+	if err != nil {
+		r.Fatal(err)
+	}
+	text, err := io.ReadAll(res.Body)
+	if _ = res.Body.Close(); err != nil || res.StatusCode != http.StatusOK {
+		r.Fatalf("metrics of %s: %s %v", c.name, res.Status, err)
+	}
+	return text
+}
+
 // refusals counts the commits that were refused by reason, and the broker's codes in the logs.
 func (r *rig) refusals(cs ...*child) (reasons map[string]int, codes map[string]int) {
 	r.Helper()
 	reasons, codes = map[string]int{}, map[string]int{}
 	for _, c := range cs {
-		res, err := patient.Get("http://" + c.admin() + "/metrics")
-		if err != nil {
-			r.Fatal(err)
-		}
-		text, err := io.ReadAll(res.Body)
-		if _ = res.Body.Close(); err != nil || res.StatusCode != http.StatusOK {
-			r.Fatalf("metrics of %s: %s %v", c.name, res.Status, err)
-		}
-		for _, m := range refusal.FindAllSubmatch(text, -1) {
+		for _, m := range refusal.FindAllSubmatch(r.metrics(c), -1) {
 			var n int
 			if _, err := fmt.Sscan(string(m[2]), &n); err != nil {
 				r.Fatal(err)
