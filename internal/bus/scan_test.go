@@ -1,10 +1,16 @@
 package bus_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/testkit"
@@ -68,5 +74,60 @@ func TestScanHandsOverAllInOrder(t *testing.T) {
 		if got != c.want || !errors.Is(err, c.err) {
 			t.Errorf("%s: got %d and %v, want %d and %v", c.name, got, err, c.want, c.err)
 		}
+	}
+}
+
+// deaf is a connection over which the broker does not hear a client's request for messages.
+type deaf struct {
+	net.Conn
+	times *atomic.Int32
+}
+
+func (d deaf) Write(p []byte) (int, error) {
+	if i := bytes.Index(p, []byte("$JS.API.CONSUMER.MSG.NEXT.")); i >= 0 && d.times.Add(-1) >= 0 {
+		p = bytes.Clone(p)
+		p[i+len("$JS.AP")] = 'X' // nobody's subject
+	}
+	return d.Conn.Write(p)
+}
+
+type deafDialer struct{ times atomic.Int32 }
+
+func (d *deafDialer) Dial(network, address string) (net.Conn, error) {
+	c, err := net.Dial(network, address)
+	return deaf{c, &d.times}, err
+}
+
+// A request that is lost, as in the election of a consumer's leader, holds nothing up: here the first, and one in the middle.
+func TestScanSurvivesALostRequest(t *testing.T) {
+	own, server := testkit.Bus(t)
+	ctx := testkit.Context(t)
+	const n = 1000
+	for range n {
+		if _, err := own.JS.Publish(ctx, "kf.message.ww1.wk1.text.wm1", []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := &deafDialer{}
+	b, err := bus.Connect(bus.Config{URL: server.URL()}, "deaf", zerolog.Nop(), nats.SetCustomDialer(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.NC.Close)
+	d.times.Store(1)
+	last := uint64(0)
+	if err := b.Scan(ctx, events.StreamMessage, []string{"kf.message.>"}, time.Time{}, n, func(m bus.Stored) error {
+		if m.Seq != last+1 {
+			t.Errorf("%d comes after %d", m.Seq, last)
+		}
+		if last = m.Seq; last == n/2 {
+			d.times.Store(1)
+		}
+		return nil
+	}); err != nil || last != n {
+		t.Errorf("got %v after %d of %d messages", err, last, n)
+	}
+	if d.times.Load() >= 0 {
+		t.Error("no request was lost")
 	}
 }
