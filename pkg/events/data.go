@@ -10,7 +10,7 @@ import (
 type Doorbell struct {
 	Corp       string    `json:"corp"`
 	OpenKfID   string    `json:"open_kfid"`
-	Event      string    `json:"event"`                 // kf_msg_or_event, kf_account_auth_change, or sweep
+	Event      string    `json:"event"`                 // kf_msg_or_event, kf_account_auth_change, sweep, or fresh
 	SyncToken  string    `json:"sync_token,omitempty"`  // the platform's Token; "" asks for a pull without one
 	CreateTime int64     `json:"create_time,omitempty"` // the platform's, Unix seconds
 	ReceivedAt time.Time `json:"received_at"`           // the ingress's clock
@@ -23,6 +23,7 @@ const (
 	RingMessage    = "kf_msg_or_event"
 	RingAuthChange = "kf_account_auth_change"
 	RingSweep      = "sweep"
+	RingFresh      = "fresh" // a sender is about to refuse, and wants to know first
 )
 
 // Cursor is the data of an event on kf.cursor: where sync_msg goes on. It is
@@ -60,6 +61,13 @@ const (
 
 // Resets returns every reason, in the order of the documentation.
 func Resets() []string { return []string{ResetLost, ResetUnreadable, ResetRefused} }
+
+// Pulled is the message on [PulledSubject]: nothing more was to be pulled of an account.
+type Pulled struct {
+	// Rang is when the broker stored the doorbell that was answered: every pull of that turn began after it.
+	Rang time.Time `json:"rang"`
+	Seq  uint64    `json:"seq"` // of that doorbell in [StreamCallback]
+}
 
 // Outcome is the data of an event on kf.outcome: what came of a command.
 type Outcome struct {

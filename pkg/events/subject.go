@@ -103,6 +103,15 @@ func SuspectSubject(corp string) string {
 	return join(KindToken, suspectToken, Token(corp))
 }
 
+// PulledSubject is where a syncer says, to whoever listens at that moment, that an account was pulled to its end. No stream
+// keeps it. An openKfID of "*" matches every account.
+func PulledSubject(corp, openKfID string) string {
+	if openKfID != "*" {
+		openKfID = Token(openKfID)
+	}
+	return prefix + "pulled." + Token(corp) + "." + openKfID
+}
+
 // APISubject is where request/reply for one API call is served: path is the
 // platform's, without /cgi-bin/kf/, for example "account/list".
 func APISubject(corp, path string) string {

@@ -37,6 +37,9 @@ type job struct {
 
 	waited   time.Duration // in the lane so far
 	lingered bool          // it has had its second look
+	aside    bool          // it comes out of a timer, and holds up no lane
+	asked    time.Time     // when it began to wait for a pull of its account
+	resigned bool          // it waits for no pull any more
 	paid     bool          // the rate limit has let it through
 	told     *view         // what the teams were told of the ledger as it is
 }

@@ -14,6 +14,7 @@ type Config struct {
 	PostTimeout     time.Duration `split_words:"true" default:"4s" desc:"one request to WeChat; less than half of the lanes' KF_TOPOLOGY_ACK_WAIT"`
 	Tries           int           `default:"4" desc:"requests of one command that may end without a definite answer before its outcome is unknown or failed"`
 	LaneWait        time.Duration `split_words:"true" default:"5s" desc:"how long a command may hold up its lane; one that must wait longer is put aside, and the lane goes on"`
+	FreshWait       time.Duration `split_words:"true" default:"75s" desc:"how long a send is held that would be refused for the customer's window or session, until its account has been pulled; 0s refuses at once"`
 	DueWorkers      int           `split_words:"true" default:"4" desc:"commands that were put aside and are taken up again at the same time"`
 	InboxWorkers    int           `split_words:"true" default:"4" desc:"messages and events of customers that are noted at the same time"`
 	CallsPerMinute  int           `split_words:"true" default:"9500" desc:"requests of this replica to one API in any minute; WeChat takes 10000 of all replicas together"`
@@ -39,6 +40,9 @@ func (c Config) Validate() error {
 	}
 	if c.LaneWait < 0 || c.LaneWait > time.Minute {
 		fail("KF_SENDER_LANE_WAIT is %v and must be 0s to 1m: other conversations wait behind it", c.LaneWait)
+	}
+	if c.FreshWait < 0 || c.FreshWait > 10*time.Minute {
+		fail("KF_SENDER_FRESH_WAIT is %v and must be 0s to 10m", c.FreshWait)
 	}
 	for _, f := range []struct {
 		name string

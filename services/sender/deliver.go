@@ -69,6 +69,9 @@ func (s *Sender) turn(ctx context.Context, j *job) (done bool, err error) {
 		j.lingered = true
 		return false, sleep(ctx, min(left, linger))
 	}
+	if act.Kind == window.Finish && mayChange(act.Outcome.Reason) && s.behind(j) {
+		return s.awaitPull(ctx, j, in)
+	}
 	if act.Kind == window.Post || act.Kind == window.Finish { // nothing is begun without a place for its outcome
 		if waited, err := s.outlet.wait(ctx, s.stopping); waited || err != nil {
 			return false, err

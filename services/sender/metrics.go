@@ -14,6 +14,8 @@ type metrics struct {
 	seconds     *prometheus.HistogramVec
 	postSeconds *prometheus.HistogramVec
 	holds       *prometheus.CounterVec
+	rung        prometheus.Counter
+	resigned    prometheus.Counter
 	disagreed   *prometheus.CounterVec
 	conflicts   prometheus.Counter
 	fenced      prometheus.Counter
@@ -44,7 +46,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		seconds: histogram("command_seconds", "Time from the storing of a command to its outcome.", "verb",
 			.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 600),
 		postSeconds: histogram("post_seconds", "Time of one request to WeChat.", "api", .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10),
-		holds:       counters("holds_total", "Waits of commands: in their lane, or put aside in a timer.", "where"),
+		holds:       counters("holds_total", "Waits of commands: in their lane, there for a pull, or put aside in a timer.", "where"),
+		rung:        counter("pulls_asked_total", "Doorbells rung because a send was about to be refused."),
+		resigned:    counter("pulls_missed_total", "Sends decided although no pull of their account was completed in time."),
 		disagreed:   counters("window_disagreements_total", "First requests of a send that WeChat refused although our ledger allowed them.", "errcode"),
 		conflicts:   counter("ledger_conflicts_total", "Writes of a ledger that came second; each is decided again."),
 		fenced:      counter("fenced_total", "Requests not made because too much time had passed since they were decided."),

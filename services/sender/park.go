@@ -25,7 +25,8 @@ const heldPoll = 5 * time.Minute
 type parked struct {
 	Subject  string      `json:"subject"`
 	Seq      uint64      `json:"seq"`
-	StoredAt time.Time   `json:"stored_at"` // by the broker's clock, from which its expiry counts
+	StoredAt time.Time   `json:"stored_at"`      // by the broker's clock, from which its expiry counts
+	Asked    time.Time   `json:"asked,omitzero"` // when it began to wait for a pull
 	Header   nats.Header `json:"header,omitempty"`
 	Data     []byte      `json:"data"`
 }
@@ -41,7 +42,7 @@ func (s *Sender) park(ctx context.Context, j *job, in entry, d time.Duration, ac
 	}
 	d = min(d, j.cmd.ExpiresAt.Sub(s.now()))
 	next, changed := in.Park(j.ask, act.Held, s.clock(in.Ledger, false))
-	body, err := json.Marshal(parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Header: j.src.Header, Data: j.src.Data})
+	body, err := json.Marshal(parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Asked: j.asked, Header: j.src.Header, Data: j.src.Data})
 	if err != nil {
 		return false, fmt.Errorf("put command aside: %w", err)
 	}
@@ -75,6 +76,7 @@ func (s *Sender) due(ctx context.Context, d *bus.Delivery) error {
 	if err != nil { // it was valid when it was put aside: by an older or newer version's rules
 		return s.refuse(ctx, j, d.Delivered, err)
 	}
+	j.aside, j.asked = true, p.Asked
 	return s.deliver(ctx, j)
 }
 

@@ -55,6 +55,7 @@ type Sender struct {
 	tokens  credential
 	limits  *limits
 	outlet  *outlet
+	pulls   *pulls
 	answers *api.Service // of requests
 	metrics *metrics
 	probes  probes
@@ -93,6 +94,7 @@ func New(cfg Config, d Deps) (*Sender, error) {
 	s := &Sender{
 		cfg: cfg, rules: cfg.rules(), corp: d.Corp, log: d.Log, now: d.Now, bus: d.Bus, api: d.API, tokens: d.Tokens, metrics: m,
 		limits: newLimits(d.Bus, d.Corp, cfg, d.Log, d.Now, api.APIs()...),
+		pulls:  newPulls(),
 		outlet: &outlet{bus: d.Bus, probe: d.Health.Check("outcomes"), now: d.Now},
 		probes: probes{topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh), platform: d.Health.Check("platform")},
 	}
@@ -126,6 +128,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		s.keep(ctx, g, "commands", func(ctx context.Context) error { return s.bus.ConsumeCommands(ctx, lanes, s.command) })
 		s.keep(ctx, g, "replies", func(ctx context.Context) error { return s.bus.ConsumeReplies(ctx, lanes, s.command) })
 		s.keep(ctx, g, "requests", s.answers.Run)
+		s.keep(ctx, g, "pulls", s.hearPulls)
 		for range s.cfg.DueWorkers {
 			s.keep(ctx, g, "due", func(ctx context.Context) error {
 				return s.bus.ConsumeDurable(ctx, events.StreamTimer, bus.DurableDueSender, o, s.due)

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -26,11 +27,12 @@ type bell struct {
 	events.Doorbell
 	event  event.Event
 	stored time.Time // when the broker got it
+	seq    uint64    // under which it is stored
 }
 
 // readBell reads a doorbell; its error is final.
 func readBell(s bus.Stored, corp string) (bell, error) {
-	b := bell{stored: s.Time}
+	b := bell{stored: s.Time, seq: s.Seq}
 	var err error
 	if b.event, err = s.Event(); err != nil {
 		return b, bus.Drop(reasonMalformed, fmt.Errorf("doorbell: %w", err))
@@ -63,8 +65,8 @@ const syncTokenLife = 9 * time.Minute
 
 // ring is what the bell counts as in metrics: a closed set.
 func (b bell) ring() string {
-	if b.Event == events.RingSweep {
-		return events.RingSweep
+	if b.Event == events.RingSweep || b.Event == events.RingFresh {
+		return b.Event
 	}
 	return "callback"
 }
@@ -119,6 +121,18 @@ func (s *Syncer) sweepOne(ctx context.Context, openKfID string) error {
 	}
 	e.SetExtension(events.ExtTraceParent, service.NewTrace().String())
 	return s.rouse(ctx, openKfID, e)
+}
+
+// tellPulled says that an account was pulled to its end after b had rung: a sender may wait for that before it refuses. It
+// costs what a message without a listener costs, and if it is lost the sender rings again.
+func (s *Syncer) tellPulled(b bell) {
+	body, err := json.Marshal(events.Pulled{Rang: b.stored, Seq: b.seq})
+	if err == nil {
+		err = s.bus.NC.Publish(events.PulledSubject(s.corp, b.OpenKfID), body)
+	}
+	if err != nil {
+		s.log.Debug().Err(err).Str("open_kfid", b.OpenKfID).Msg("nobody was told of a pull")
+	}
 }
 
 // rouse publishes a doorbell. One that waits already covers it: it will be worked on after now.

@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "kf_syncer_" + name, Help: help, Buckets: buckets})
 	}
 	m := &metrics{
-		pulls: counter("pulls_total", "Calls of sync_msg, by what rang (callback, sweep) and the result (ok, or why not).", "ring", "result"),
+		pulls: counter("pulls_total", "Calls of sync_msg, by what rang (callback, sweep, fresh) and the result (ok, or why not).", "ring", "result"),
 		pages: prometheus.NewCounter(prometheus.CounterOpts{Name: "kf_syncer_pages_total", Help: "Pages stored, each with its cursor."}),
 		items: counter("items_total", "Items stored, by kind: message, event, history, dead.", "kind"),
 		refused: counter("commits_refused_total",

@@ -53,6 +53,7 @@ func (s *Syncer) turn(ctx context.Context, stopping <-chan struct{}, b bell) err
 			return t.end(ctx, err)
 		case !more:
 			s.accounts.pulled(b.OpenKfID, s.now())
+			s.tellPulled(b)
 			return nil
 		}
 		select {
