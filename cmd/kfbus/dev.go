@@ -185,7 +185,7 @@ func (d *dev) wireServices(env *devEnv, calls net.Listener) error {
 	if err != nil {
 		return err
 	}
-	se, err := p.sender(env.Sender)
+	se, err := p.sender(env.senderEnv)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -48,8 +50,12 @@ type (
 		Corps   []string `desc:"names of several corps or apps of which callbacks are taken, each with KF_CORP_<NAME>_… of its own and the path /callback/<name>; empty: KF_CORP_ID alone"`
 		Ingress ingress.Config
 	}
-	syncerEnv      struct{ Syncer syncer.Config }
-	senderEnv      struct{ Sender sender.Config }
+	syncerEnv struct{ Syncer syncer.Config }
+	senderEnv struct {
+		Sender    sender.Config
+		Teams     string `desc:"who may command: a team with its accounts, its commands a minute and its share of a customer's five messages, as in \"shop: accounts=wkA,wkB rate=600 share=4; crm: accounts=*\"; empty: any team, every account"`
+		TeamsFile string `split_words:"true" desc:"a file with the same, one team a line; instead of KF_TEAMS"`
+	}
 	tokenkeeperEnv struct{ Tokenkeeper tokenkeeper.Config }
 
 	doorEnv struct{ Ingress ingress.Door } // of the one corp
@@ -192,12 +198,42 @@ func (p *process) syncer(cfg syncer.Config) ([]service.Part, error) {
 	return []service.Part{{Name: "syncer tokens", Run: w.Run}, {Name: bus.ServiceSyncer, Run: s.Run}}, nil
 }
 
-func (p *process) sender(cfg sender.Config) ([]service.Part, error) {
+// teams reads who may command.
+func (e senderEnv) teams() ([]sender.Team, error) {
+	name, text := "KF_TEAMS", e.Teams
+	if e.TeamsFile != "" {
+		if e.Teams != "" {
+			return nil, usage(errors.New("KF_TEAMS and KF_TEAMS_FILE are both set: keep one"))
+		}
+		data, err := os.ReadFile(e.TeamsFile)
+		if err != nil {
+			return nil, usage(fmt.Errorf("KF_TEAMS_FILE cannot be read: %w", err))
+		}
+		name, text = "KF_TEAMS_FILE", string(data)
+	}
+	list, err := sender.ParseTeams(text)
+	if err == nil && e.TeamsFile != "" && len(list) == 0 {
+		err = errors.New("the file names no team; leave it out to let every team use every account")
+	}
+	if err != nil {
+		return nil, usage(fmt.Errorf("%s: %w", name, err))
+	}
+	return list, nil
+}
+
+func (p *process) sender(env senderEnv) ([]service.Part, error) {
+	teams, err := env.teams()
+	if err != nil {
+		return nil, err
+	}
+	if len(teams) == 0 && p.dialer == nil { // dev is one's own
+		p.shell.Log.Warn().Msg("KF_TEAMS is empty: every team may use every account, and all of a customer's five messages")
+	}
 	b, api, w, err := p.caller(bus.ServiceSender)
 	if err != nil {
 		return nil, err
 	}
-	s, err := sender.New(cfg, sender.Deps{Deps: p.shell.Deps(bus.ServiceSender), Corp: p.corp, Bus: b, API: api, Tokens: w})
+	s, err := sender.New(env.Sender, sender.Deps{Deps: p.shell.Deps(bus.ServiceSender), Corp: p.corp, Bus: b, API: api, Tokens: w, Teams: teams})
 	if err != nil {
 		return nil, err
 	}

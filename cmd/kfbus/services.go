@@ -23,7 +23,7 @@ func serviceCommands(s std) []*cobra.Command {
 		serviceCommand(s, bus.ServiceSyncer, "pull the messages behind the callbacks and publish them", &sy,
 			func(p *process) ([]service.Part, error) { return p.syncer(sy.Syncer) }),
 		serviceCommand(s, bus.ServiceSender, "carry commands to customers under the platform's rules", &se,
-			func(p *process) ([]service.Part, error) { return p.sender(se.Sender) }),
+			func(p *process) ([]service.Part, error) { return p.sender(se) }),
 		serviceCommand(s, tokenkeeper.Name, "keep the access tokens fresh; the only one with the corpsecret", &tk,
 			func(p *process) ([]service.Part, error) { return p.tokenkeeper(tk.Tokenkeeper) }),
 	}

@@ -76,6 +76,7 @@ type Outcome struct {
 	Verb        string `json:"verb"`
 	State       string `json:"state"`                  // see [States]
 	Reason      string `json:"reason,omitempty"`       // a closed set of words; "" for accepted
+	Field       string `json:"field,omitempty"`        // of a command that cannot be taken on: what of it is wrong
 	Detail      string `json:"detail,omitempty"`       // for people; never parse it
 	MsgID       string `json:"msgid,omitempty"`        // the platform's id of the message
 	MsgCode     string `json:"msg_code,omitempty"`     // of transfer: the code for one reply

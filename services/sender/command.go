@@ -41,6 +41,7 @@ type job struct {
 	asked    time.Time     // when it began to wait for a pull of its account
 	resigned bool          // it waits for no pull any more
 	paid     bool          // the rate limit has let it through
+	turn     time.Time     // when its team may have it sent
 	told     *view         // what the teams were told of the ledger as it is
 }
 
@@ -72,7 +73,7 @@ func (s *Sender) read(src bus.Stored) (*job, error) {
 		j.cmd, err = events.CommandFromJSON(j.subject, src.Header.Get("Nats-Msg-Id"), src.Data, src.Time)
 	default:
 		j.cmd = salvage(j.subject, src)
-		err = decodeErr
+		err = &refusal{window.ReasonInvalid, "event", decodeErr.Error()}
 	}
 	switch {
 	case err != nil:
@@ -80,9 +81,13 @@ func (s *Sender) read(src bus.Stored) (*job, error) {
 	case j.subject.Corp != events.Token(s.corp):
 		return j, &events.InvalidCommand{Field: "subject", Why: "names a corp that no sender serves here"}
 	}
+	t, err := s.teams.admit(j)
+	if err != nil {
+		return j, err
+	}
 	j.ask = window.Command{
 		Conversation: j.conversation(), Team: j.subject.Team, ID: j.cmd.ID, Verb: window.Verb(j.subject.Name), ExpiresAt: j.cmd.ExpiresAt,
-		Generation: j.cmd.Generation, Hold: j.cmd.InHumanSession == events.HumanHold, Target: j.cmd.Target,
+		Generation: j.cmd.Generation, Hold: j.cmd.InHumanSession == events.HumanHold, Target: j.cmd.Target, Share: t.share(),
 	}
 	return j, s.prepare(j)
 }

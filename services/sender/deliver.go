@@ -82,22 +82,30 @@ func (s *Sender) turn(ctx context.Context, j *job) (done bool, err error) {
 	case window.Post:
 		return s.attempt(ctx, j, in, next, act, now)
 	case window.Finish:
-		rev, err := s.store(ctx, j.conversation(), next, in.revision)
-		if err != nil {
-			return false, err
-		}
-		s.hook("settled")
-		return true, s.conclude(ctx, j, entry{Ledger: next, revision: rev}, act.Outcome, act.Corrections, said{}, true)
+		return s.finish(ctx, j, in, next, act)
 	case window.Again:
 		return true, s.conclude(ctx, j, in, act.Outcome, act.Corrections, said{}, false)
 	}
 	return s.wait(ctx, j, in, act)
 }
 
+// finish writes down what was decided without a request, and tells it.
+func (s *Sender) finish(ctx context.Context, j *job, in entry, next window.Ledger, act window.Action) (done bool, err error) {
+	if act.Kind != window.Finish {
+		return false, nil // it is over already: it is decided again
+	}
+	rev, err := s.store(ctx, j.conversation(), next, in.revision)
+	if err != nil {
+		return false, err
+	}
+	s.hook("settled")
+	return true, s.conclude(ctx, j, entry{Ledger: next, revision: rev}, act.Outcome, act.Corrections, said{}, true)
+}
+
 // mayChange: a message of the customer's that is on its way would take this reason to refuse away.
 func mayChange(why window.Reason) bool {
 	switch why {
-	case window.ReasonNeverOpened, window.ReasonWindowClosed, window.ReasonQuotaSpent, window.ReasonSessionState:
+	case window.ReasonNeverOpened, window.ReasonWindowClosed, window.ReasonQuotaSpent, window.ReasonShareSpent, window.ReasonSessionState:
 		return true
 	}
 	return false
@@ -105,6 +113,11 @@ func mayChange(why window.Reason) bool {
 
 // attempt reserves, posts and settles.
 func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledger, act window.Action, now window.Now) (done bool, err error) {
+	if act.Attempt == 1 {
+		if waits, done, err := s.takeTurn(ctx, j, in, now); waits {
+			return done, err
+		}
+	}
 	if pause := s.limits.take(j, s.now(), s.cfg.LaneWait-j.waited); pause > 0 {
 		return s.wait(ctx, j, in, window.Action{Until: now.Local.Add(pause)})
 	}

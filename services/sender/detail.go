@@ -28,6 +28,14 @@ func detail(o window.Outcome) string {
 		return "48 hours have passed since the customer's last message; the next one opens a new window"
 	case window.ReasonQuotaSpent:
 		return "5 messages were sent since the customer's last one; the next one allows 5 more"
+	case window.ReasonShareSpent:
+		return "the team has taken as many of the 5 messages as it may; the customer's next one frees them"
+	case window.ReasonTeamRate:
+		return "the team's commands of a minute are used up for longer than this one may wait"
+	case window.ReasonNotOwner:
+		return "the account is another team's"
+	case window.ReasonUnknownTeam:
+		return "no team of this name may command here"
 	case window.ReasonQueueFull:
 		return "too many commands of this conversation wait already"
 	case window.ReasonRecallWindow:

@@ -14,6 +14,7 @@ import (
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/pkg/kfapi"
 	"github.com/kfbus/kfbus/services/sender/window"
 )
 
@@ -130,13 +131,14 @@ func (s *Sender) outcome(p party, l window.Ledger, o window.Outcome) events.Outc
 // refuse answers what is no command: an outcome for the team, where one can be addressed, and a dead letter. Nothing is
 // written into the ledger, so that the mended command may come under the same id.
 func (s *Sender) refuse(ctx context.Context, j *job, delivered uint64, cause error) error {
+	reason, field := reasonFor(cause)
 	if j.subject.Kind != events.KindCommand { // nobody can be told
-		s.metrics.commands.WithLabelValues("", events.StateRefused, string(window.ReasonInvalid)).Inc()
-		return bus.Drop(string(window.ReasonInvalid), cause)
+		s.metrics.commands.WithLabelValues("", events.StateRefused, reason).Inc()
+		return bus.Drop(reason, cause)
 	}
 	out := events.Outcome{
-		CommandID: j.cmd.ID, Team: j.subject.Team, Verb: j.subject.Name, State: events.StateRefused, Reason: string(window.ReasonInvalid),
-		Detail: cause.Error(), OpenKfID: j.cmd.OpenKfID, ExternalUserID: j.cmd.ExternalUserID, At: s.now().UTC(),
+		CommandID: j.cmd.ID, Team: j.subject.Team, Verb: j.subject.Name, State: events.StateRefused, Reason: reason,
+		Field: field, Detail: cause.Error(), OpenKfID: j.cmd.OpenKfID, ExternalUserID: j.cmd.ExternalUserID, At: s.now().UTC(),
 	}
 	place := fmt.Sprintf("%s:%d", events.StreamCommand, j.src.Seq)
 	if out.CommandID == "" {
@@ -146,10 +148,10 @@ func (s *Sender) refuse(ctx context.Context, j *job, delivered uint64, cause err
 	} else if known != "" {
 		if window.State(known).Final() {
 			// The id is another command's, whose outcome is the only one: a second would contradict it.
-			return bus.Drop(string(window.ReasonInvalid), fmt.Errorf("its id was used before; %w", cause))
+			return bus.Drop(reason, fmt.Errorf("its id was used before; %w", cause))
 		}
 		// It was on its way when it could still be read: nobody here can learn what became of it.
-		out.State, out.Reason = events.StateUnknown, string(window.ReasonNoAnswer)
+		out.State, out.Reason, out.Field = events.StateUnknown, string(window.ReasonNoAnswer), ""
 	}
 	e, err := out.Event(j.subject.Corp, traceOf(j.cmd.TraceParent))
 	if err != nil {
@@ -160,6 +162,30 @@ func (s *Sender) refuse(ctx context.Context, j *job, delivered uint64, cause err
 		return err
 	}
 	return bus.Drop(out.Reason, cause)
+}
+
+// refusal is why a command is not taken on, besides what [events.InvalidCommand] and [kfapi.LimitError] say.
+type refusal struct {
+	reason     window.Reason
+	field, why string
+}
+
+func (r *refusal) Error() string { return "command " + r.field + ": " + r.why }
+
+// reasonFor says by which word a command is refused that cannot be taken on, and which field of it is wrong.
+func reasonFor(cause error) (reason, field string) {
+	var r *refusal
+	var c *events.InvalidCommand
+	var l *kfapi.LimitError
+	switch {
+	case errors.As(cause, &r):
+		return string(r.reason), r.field
+	case errors.As(cause, &c):
+		return string(window.ReasonInvalid), c.Field
+	case errors.As(cause, &l):
+		return string(window.ReasonInvalid), l.Field
+	}
+	return string(window.ReasonInvalid), "body"
 }
 
 // known is the state in which the ledger has a command of this id; "" where it has none.

@@ -27,6 +27,7 @@ type parked struct {
 	Seq      uint64      `json:"seq"`
 	StoredAt time.Time   `json:"stored_at"`      // by the broker's clock, from which its expiry counts
 	Asked    time.Time   `json:"asked,omitzero"` // when it began to wait for a pull
+	Turn     time.Time   `json:"turn,omitzero"`  // its team's
 	Header   nats.Header `json:"header,omitempty"`
 	Data     []byte      `json:"data"`
 }
@@ -42,7 +43,7 @@ func (s *Sender) park(ctx context.Context, j *job, in entry, d time.Duration, ac
 	}
 	d = min(d, j.cmd.ExpiresAt.Sub(s.now()))
 	next, changed := in.Park(j.ask, act.Held, s.clock(in.Ledger, false))
-	body, err := json.Marshal(parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Asked: j.asked, Header: j.src.Header, Data: j.src.Data})
+	body, err := json.Marshal(parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Asked: j.asked, Turn: j.turn, Header: j.src.Header, Data: j.src.Data})
 	if err != nil {
 		return false, fmt.Errorf("put command aside: %w", err)
 	}
@@ -76,7 +77,7 @@ func (s *Sender) due(ctx context.Context, d *bus.Delivery) error {
 	if err != nil { // it was valid when it was put aside: by an older or newer version's rules
 		return s.refuse(ctx, j, d.Delivered, err)
 	}
-	j.aside, j.asked = true, p.Asked
+	j.aside, j.asked, j.turn = true, p.Asked, p.Turn
 	return s.deliver(ctx, j)
 }
 

@@ -41,6 +41,7 @@ type Deps struct {
 	Bus    *bus.Bus      // its connection; the caller closes it after Run
 	API    *kfapi.Client // the platform
 	Tokens credential    // of an app that may use the accounts; the caller runs it
+	Teams  []Team        // who may command, see [ParseTeams]; none: any team, every account
 }
 
 // Sender is one replica. Make it with [New].
@@ -56,6 +57,7 @@ type Sender struct {
 	limits  *limits
 	outlet  *outlet
 	pulls   *pulls
+	teams   *teams
 	answers *api.Service // of requests
 	metrics *metrics
 	probes  probes
@@ -95,6 +97,7 @@ func New(cfg Config, d Deps) (*Sender, error) {
 		cfg: cfg, rules: cfg.rules(), corp: d.Corp, log: d.Log, now: d.Now, bus: d.Bus, api: d.API, tokens: d.Tokens, metrics: m,
 		limits: newLimits(d.Bus, d.Corp, cfg, d.Log, d.Now, api.APIs()...),
 		pulls:  newPulls(),
+		teams:  newTeams(d.Teams, cfg.WelcomeText != ""),
 		outlet: &outlet{bus: d.Bus, probe: d.Health.Check("outcomes"), now: d.Now},
 		probes: probes{topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh), platform: d.Health.Check("platform")},
 	}

@@ -63,6 +63,9 @@ func (r Rules) gateSend(l Ledger, rec Record, c Command, now Now) verdict {
 	if why == ReasonNone && !rec.Counts && l.Used() >= Quota {
 		why = ReasonQuotaSpent
 	}
+	if why == ReasonNone && !rec.Counts && c.Share > 0 && l.usedBy(c.Team) >= c.Share {
+		why = ReasonShareSpent
+	}
 	if why != ReasonNone {
 		return verdict{state: Refused, reason: why, ask: true}
 	}

@@ -152,6 +152,17 @@ func (l Ledger) Used() int {
 	return n
 }
 
+// usedBy is how many of them are a team's.
+func (l Ledger) usedBy(team string) int {
+	n := 0
+	for i := range l.Records {
+		if l.Records[i].Counts && l.Records[i].Team == team {
+			n++
+		}
+	}
+	return n
+}
+
 // SessionState is the state in force: a message of the customer's makes an ended session new.
 func (l Ledger) SessionState() int {
 	if l.Session == sessionEnded && l.CustomerAt >= l.SessionAt {

@@ -42,6 +42,10 @@ const (
 	ReasonNeverOpened    Reason = "never_opened"    // this customer has never written
 	ReasonWindowClosed   Reason = "window_closed"   // 48 hours since the customer's last message
 	ReasonQuotaSpent     Reason = "quota_spent"     // 5 messages since the customer's last one
+	ReasonShareSpent     Reason = "share_spent"     // the team has as many of the 5 as it may take
+	ReasonTeamRate       Reason = "team_rate"       // the team's turn would come after the command expires
+	ReasonNotOwner       Reason = "not_owner"       // the team does not own the account
+	ReasonUnknownTeam    Reason = "unknown_team"    // no such team
 	ReasonQueueFull      Reason = "queue_full"      // too many commands of this conversation wait already
 	ReasonRecallWindow   Reason = "recall_window"   // more than 2 minutes since the message was accepted
 	ReasonNotFound       Reason = "not_found"       // the platform has no such message to take back

@@ -101,6 +101,7 @@ type Command struct {
 	Hold         bool      // send: wait while a human or the pool has the conversation, rather than be refused
 	Deadline     time.Time // reply: when its code dies, platform's clock; zero: unknown, only ExpiresAt binds
 	Target       string    // recall: the id of the command whose message is taken back, same team
+	Share        int       // send: how many of the five places the team may hold; 0: all
 	State        int       // transfer: the session state asked for, 0–4
 	Servicer     string    // transfer: to whom, with state 3
 }
@@ -188,6 +189,20 @@ func (r Rules) Decide(l Ledger, c Command, now Now) (Ledger, Action) {
 		return r.try(l, rec, c, now)
 	}
 	return l, wait(now, now.Local.Add(r.Grace), c.ExpiresAt) // or a state of a newer version, whose replicas see to it
+}
+
+// Refuse ends c for a reason that only the caller knows, in place of a Post that Decide wanted. Where an attempt is in doubt
+// it becomes Unknown; one that is over already stays what it is. Safe to repeat.
+func (r Rules) Refuse(l Ledger, c Command, why Reason, code int, now Now) (Ledger, Action) {
+	rec, known := l.find(c.MsgID())
+	switch {
+	case !known:
+		rec = newRecord(c)
+	case rec.State.Final():
+		return r.Decide(l, c, now)
+	}
+	rec = rec.finished(Refused, why, code, now)
+	return l.with(rec).prune(now), Action{Kind: Finish, Outcome: rec.outcome()}
 }
 
 // try reserves the next attempt if the gate is open, and does what the gate says if not.
