@@ -72,13 +72,21 @@ func (m *message) in(command map[string]any, rest []string) error {
 func sendCommand(s std) *cobra.Command {
 	var f commanding
 	var m message
+	var file attached
 	c := &cobra.Command{Use: "send OPEN_KFID EXTERNAL_USERID [TEXT]", Short: "send a message to a customer and wait for the outcome",
 		Long: `send publishes one command, as any NATS client can, and waits for its outcome. TEXT is a text message; for other
-types give --type and --body, the platform's own JSON for that type.
+types give --type and --body, the platform's own JSON for that type. A picture, voice, video or file is uploaded by the
+sender: give --type, and --file for one of this machine (1 MiB at most, less where the broker takes less) or --object for
+one that lies in an object store.
 
 Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
-		Example: "  kfbus send wk… wm… '您好，已发货'\n  kfbus send wk… wm… --type link --body '{\"title\":\"Guide\",\"url\":\"https://e.example\",\"thumb_media_id\":\"M\"}'",
-		Args:    m.args(2, "OPEN_KFID, EXTERNAL_USERID"),
+		Example: "  kfbus send wk… wm… '您好，已发货'\n  kfbus send wk… wm… --type link --body '{\"title\":\"Guide\",\"url\":\"https://e.example\",\"thumb_media_id\":\"M\"}'\n  kfbus send wk… wm… --type image --file a.png",
+		Args: func(c *cobra.Command, args []string) error {
+			if err := file.into(&m); err != nil {
+				return err
+			}
+			return m.args(2, "OPEN_KFID, EXTERNAL_USERID")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			command := map[string]any{}
 			if err := m.in(command, args[2:]); err != nil {
@@ -87,6 +95,7 @@ Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
 			return f.publish(c.Context(), s, events.VerbSend, args[0], args[1], command)
 		}}
 	m.flags(c)
+	file.flags(c)
 	f.flags(c)
 	return c
 }

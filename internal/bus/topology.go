@@ -134,6 +134,7 @@ func (t Topology) Buckets() []jetstream.KeyValueConfig {
 		{Bucket: events.BucketTokens, Description: "access tokens; each key expires with its token"},
 		{Bucket: events.BucketLedger, TTL: LedgerAge, Description: "the sender's memory, one key a conversation"},
 		{Bucket: events.BucketConversations, TTL: LedgerAge, Description: "window end, sends left and session state, one key a conversation"},
+		{Bucket: events.BucketUploads, TTL: 72 * time.Hour, Description: "media_ids of files that commands brought, for as long as the platform keeps them"},
 		{Bucket: events.BucketThrottle, TTL: 2 * time.Hour, Description: "shared pauses after the platform said 45009"},
 	}
 	for i := range bs {

@@ -2,10 +2,12 @@ package events
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +22,8 @@ const (
 	DefaultExpiry   = 10 * time.Minute // after it was stored, when it names no time
 	MaxExpiry       = 48 * time.Hour   // the longest a command may wait: the platform's window
 	MaxCommandID    = 128              // bytes
-	MaxCommandBytes = 64 << 10         // the whole body; the platform's largest message is far smaller
+	MaxCommandBytes = 64 << 10         // the whole body, without a file in it; the platform's largest message is far smaller
+	MaxCommandFile  = 1 << 20          // a file in a send, before base64; most brokers are set to take less
 	expirySlack     = time.Minute      // a team's clock may be ahead of ours by this much
 )
 
@@ -110,12 +113,19 @@ func newCommand(s Subject, storedAt time.Time) Command {
 
 // read takes our own fields out of the body and leaves the platform's.
 func (c *Command) read(body []byte, ext map[string]string) error {
-	if len(body) > MaxCommandBytes {
-		return invalid("body", fmt.Sprintf("is %d bytes long, at most %d are taken", len(body), MaxCommandBytes))
+	most := MaxCommandBytes
+	if c.Subject.Name == VerbSend {
+		most += base64.StdEncoding.EncodedLen(MaxCommandFile)
+	}
+	if len(body) > most {
+		return invalid("body", fmt.Sprintf("is %d bytes long, at most %d are taken", len(body), most))
 	}
 	fields, err := objectFields(body)
 	if err != nil {
 		return invalid("body", err.Error())
+	}
+	if n := len(body) - fileChars(c.Subject.Name, fields); n > MaxCommandBytes {
+		return invalid("body", fmt.Sprintf("is %d bytes long without a file, at most %d are taken", n, MaxCommandBytes))
 	}
 	own := map[string]string{}
 	var rest []field
@@ -176,6 +186,34 @@ func (c *Command) read(body []byte, ext map[string]string) error {
 		return invalid("target_command_id", "is missing; a recall names the command id of the send it takes back")
 	}
 	return nil
+}
+
+// fileChars is how many bytes of a send are the base64 of a file.
+func fileChars(verb string, fields []field) int {
+	if verb != VerbSend {
+		return 0
+	}
+	member := func(fields []field, name string) json.RawMessage {
+		for _, f := range fields {
+			if f.key == name {
+				return f.value
+			}
+		}
+		return nil
+	}
+	kind, err := scalar(member(fields, "msgtype"))
+	if err != nil {
+		return 0
+	}
+	body := member(fields, kind)
+	if kind == "link" || kind == "miniprogram" {
+		in, _ := objectFields(body)
+		body = member(in, "thumb")
+	} else if !slices.Contains(MediaTypes(), kind) {
+		return 0
+	}
+	in, _ := objectFields(body)
+	return len(member(in, "data"))
 }
 
 // readIDs finds the true ids: the subject's token where it is the id, else the

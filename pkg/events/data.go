@@ -150,6 +150,12 @@ type Pause struct {
 	Until time.Time `json:"until"` // when the broker will have removed the key, about
 }
 
+// Upload is the value of a key in [BucketUploads].
+type Upload struct {
+	MediaID string    `json:"media_id"`
+	At      time.Time `json:"at"` // the platform keeps it for three days from then on
+}
+
 // App is the data of an event on kf.app: an ordinary WeCom app callback, whole.
 type App struct {
 	Corp    string          `json:"corp"`

@@ -16,6 +16,7 @@ const (
 	BucketLedger        = "kf_ledger"        // the sender's own memory, one key a conversation
 	BucketConversations = "kf_conversations" // what teams may know of a conversation
 	BucketThrottle      = "kf_throttle"      // pauses shared by all replicas, one key a corp and API
+	BucketUploads       = "kf_uploads"       // media_ids of files that the sender uploaded, one key a file
 	BucketMedia         = "kf_media"         // object store of inbound media
 )
 

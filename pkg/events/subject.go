@@ -144,6 +144,12 @@ func TokenLeaderKey(corp, credential string) string { return TokenKey(corp, cred
 // MediaObject names an inbound file in [BucketMedia]. It is a hash, since whoever knows a media_id can fetch the file with it.
 func MediaObject(corp, mediaID string) string { return Token(corp) + "." + hashed(corp+"/"+mediaID) }
 
+// UploadKey is the key of an uploaded file in [BucketUploads]: of its kind, its name where the customer sees it, and the
+// SHA-256 of its bytes.
+func UploadKey(corp, kind, filename, sum string) string {
+	return Token(corp) + "." + Token(kind) + "." + hashed(filename+"\n"+sum)
+}
+
 // ThrottleKey is the key of a shared pause in [BucketThrottle].
 func ThrottleKey(corp, api string) string {
 	return Token(corp) + "." + Token(strings.ReplaceAll(api, "/", "_"))

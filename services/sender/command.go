@@ -42,7 +42,13 @@ type job struct {
 	resigned bool          // it waits for no pull any more
 	paid     bool          // the rate limit has let it through
 	turn     time.Time     // when its team may have it sent
-	told     *view         // what the teams were told of the ledger as it is
+
+	file     *file   // of a send that brings one
+	mediaID  string  // of it, once it is with WeChat
+	upload   string  // its key in [events.BucketUploads]
+	uploaded bool    // it was uploaded for this attempt
+	flaw     refusal // what is wrong with it, where that was found later
+	told     *view   // what the teams were told of the ledger as it is
 }
 
 // said is what an accepted request brought back.
@@ -130,13 +136,32 @@ func (s *Sender) prepare(j *job) error {
 }
 
 func (s *Sender) prepareSend(j *job) error {
-	m, err := kfapi.ParseMessage(j.cmd.Body)
+	f, with, err := takeFile(j.cmd.Body)
+	if err != nil {
+		return err
+	}
+	body := j.cmd.Body
+	if f != nil {
+		body = with("its media_id comes later")
+		if err := roomAside(int64(len(j.src.Data)), s.bus.NC.MaxPayload(), f); err != nil {
+			return err
+		}
+	}
+	m, err := kfapi.ParseMessage(body)
 	if err != nil {
 		return err
 	}
 	req := kfapi.SendMsgRequest{ToUser: j.cmd.ExternalUserID, OpenKfID: j.cmd.OpenKfID, MsgID: j.ask.MsgID(), Message: m}
-	j.api = apiSend
+	j.api, j.file = apiSend, f
 	j.request = func(ctx context.Context, token string) (said, error) {
+		req := req
+		if f != nil {
+			m, err := kfapi.ParseMessage(with(j.mediaID))
+			if err != nil {
+				return said{}, err
+			}
+			req.Message = m
+		}
 		r, err := s.api.SendMsg(ctx, token, req)
 		return said{errmsg: r.ErrMsg}, err
 	}

@@ -118,6 +118,9 @@ func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledg
 			return done, err
 		}
 	}
+	if waits, done, err := s.bring(ctx, j, in, now); waits {
+		return done, err
+	}
 	if pause := s.limits.take(j, s.now(), s.cfg.LaneWait-j.waited); pause > 0 {
 		return s.wait(ctx, j, in, window.Action{Until: now.Local.Add(pause)})
 	}
@@ -128,6 +131,7 @@ func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledg
 	s.hook("reserved")
 	told := s.preview(ctx, j, next)
 	answer, got := s.post(ctx, j, now.Local)
+	answer = s.staleMedia(ctx, j, answer)
 	j.paid = false
 	told()
 	answer.MsgCode = got.msgCode

@@ -28,6 +28,8 @@ func detail(o window.Outcome) string {
 		return "48 hours have passed since the customer's last message; the next one opens a new window"
 	case window.ReasonQuotaSpent:
 		return "5 messages were sent since the customer's last one; the next one allows 5 more"
+	case window.ReasonMedia:
+		return "the file that it names is not there, or WeChat takes none of its size or type"
 	case window.ReasonShareSpent:
 		return "the team has taken as many of the 5 messages as it may; the customer's next one frees them"
 	case window.ReasonTeamRate:

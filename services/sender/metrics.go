@@ -15,6 +15,7 @@ type metrics struct {
 	postSeconds *prometheus.HistogramVec
 	holds       *prometheus.CounterVec
 	rung        prometheus.Counter
+	uploads     prometheus.Counter
 	resigned    prometheus.Counter
 	disagreed   *prometheus.CounterVec
 	conflicts   prometheus.Counter
@@ -48,6 +49,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		postSeconds: histogram("post_seconds", "Time of one request to WeChat.", "api", .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10),
 		holds:       counters("holds_total", "Waits of commands: in their lane, there for a pull, or put aside in a timer.", "where"),
 		rung:        counter("pulls_asked_total", "Doorbells rung because a send was about to be refused."),
+		uploads:     counter("uploads_total", "Files of commands that were uploaded."),
 		resigned:    counter("pulls_missed_total", "Sends decided although no pull of their account was completed in time."),
 		disagreed:   counters("window_disagreements_total", "First requests of a send that WeChat refused although our ledger allowed them.", "errcode"),
 		conflicts:   counter("ledger_conflicts_total", "Writes of a ledger that came second; each is decided again."),

@@ -81,6 +81,12 @@ func (s *Sender) conclude(ctx context.Context, j *job, in entry, o window.Outcom
 	l := in.Ledger
 	since, trace := s.decidedAt(l, o), traceOf(j.cmd.TraceParent)
 	out := s.outcome(j.party(), l, o)
+	if why := j.flaw; why.reason == o.Reason && o.State == window.Refused {
+		out.Field = why.field
+		if why.why != "" {
+			out.Detail = why.why
+		}
+	}
 	if out.MsgCode == "" && o.State == window.Accepted {
 		out.MsgCode = got.msgCode
 	}

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/pkg/events"
+	"github.com/kfbus/kfbus/pkg/kfapi"
 	"github.com/kfbus/kfbus/services/sender/window"
 )
 
@@ -29,7 +31,45 @@ type parked struct {
 	Asked    time.Time   `json:"asked,omitzero"` // when it began to wait for a pull
 	Turn     time.Time   `json:"turn,omitzero"`  // its team's
 	Header   nats.Header `json:"header,omitempty"`
-	Data     []byte      `json:"data"`
+	Data     []byte      `json:"data,omitempty"`
+}
+
+// A command with a file in it stands behind the rest and a line feed, as it came: base64 once more would make it too large.
+const (
+	asideInline = 128 << 10 // bytes of a command that are base64 in a timer
+	asideMargin = 16 << 10  // bytes for all else that stands in a timer
+)
+
+func (p parked) encode() ([]byte, error) {
+	data := p.Data
+	if len(data) > asideInline {
+		p.Data = nil
+	}
+	body, err := json.Marshal(p)
+	if err == nil && p.Data == nil {
+		body = append(append(body, '\n'), data...)
+	}
+	return body, err
+}
+
+func (p *parked) decode(body []byte) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(p); err != nil {
+		return err
+	}
+	if rest := body[d.InputOffset():]; len(rest) > 1 {
+		p.Data = rest[1:]
+	}
+	return nil
+}
+
+// roomAside refuses a command of n bytes that no timer could hold, on a broker that takes messages of maxPayload bytes.
+func roomAside(n, maxPayload int64, f *file) error {
+	if most := maxPayload - asideMargin; n > asideInline && n > most {
+		return &kfapi.LimitError{Field: f.field + ".data", Limit: int(most), Got: int(n),
+			Why: fmt.Sprintf("makes the command %d bytes long, and this broker leaves room for %d; put the file into an object store", n, most)}
+	}
+	return nil
 }
 
 // timerKey names a command's timer. The msgid alone would not do: a team may use one id in two conversations.
@@ -43,7 +83,7 @@ func (s *Sender) park(ctx context.Context, j *job, in entry, d time.Duration, ac
 	}
 	d = min(d, j.cmd.ExpiresAt.Sub(s.now()))
 	next, changed := in.Park(j.ask, act.Held, s.clock(in.Ledger, false))
-	body, err := json.Marshal(parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Asked: j.asked, Turn: j.turn, Header: j.src.Header, Data: j.src.Data})
+	body, err := parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Asked: j.asked, Turn: j.turn, Header: j.src.Header, Data: j.src.Data}.encode()
 	if err != nil {
 		return false, fmt.Errorf("put command aside: %w", err)
 	}
@@ -70,7 +110,7 @@ func (s *Sender) arm(ctx context.Context, key string, d time.Duration, body []by
 // due takes up a command whose timer ran out.
 func (s *Sender) due(ctx context.Context, d *bus.Delivery) error {
 	var p parked
-	if json.Unmarshal(d.Data, &p) != nil {
+	if p.decode(d.Data) != nil {
 		return bus.Drop("unreadable", errors.New("a timer of the sender holds no command"))
 	}
 	j, err := s.read(bus.Stored{Subject: p.Subject, Seq: p.Seq, Time: p.StoredAt, Header: p.Header, Data: p.Data})

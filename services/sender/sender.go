@@ -57,6 +57,7 @@ type Sender struct {
 	limits  *limits
 	outlet  *outlet
 	pulls   *pulls
+	uploads *uploads
 	teams   *teams
 	answers *api.Service // of requests
 	metrics *metrics
@@ -95,11 +96,12 @@ func New(cfg Config, d Deps) (*Sender, error) {
 	}
 	s := &Sender{
 		cfg: cfg, rules: cfg.rules(), corp: d.Corp, log: d.Log, now: d.Now, bus: d.Bus, api: d.API, tokens: d.Tokens, metrics: m,
-		limits: newLimits(d.Bus, d.Corp, cfg, d.Log, d.Now, api.APIs()...),
-		pulls:  newPulls(),
-		teams:  newTeams(d.Teams, cfg.WelcomeText != ""),
-		outlet: &outlet{bus: d.Bus, probe: d.Health.Check("outcomes"), now: d.Now},
-		probes: probes{topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh), platform: d.Health.Check("platform")},
+		limits:  newLimits(d.Bus, d.Corp, cfg, d.Log, d.Now, api.APIs()...),
+		pulls:   newPulls(),
+		uploads: newUploads(cfg.API.MediaInHand),
+		teams:   newTeams(d.Teams, cfg.WelcomeText != ""),
+		outlet:  &outlet{bus: d.Bus, probe: d.Health.Check("outcomes"), now: d.Now},
+		probes:  probes{topology: d.Health.Check("topology"), bus: d.Health.Check("bus").FreshFor(busFresh), platform: d.Health.Check("platform")},
 	}
 	s.answers, err = api.New(cfg.API, api.Deps{Log: d.Log, Metrics: d.Metrics, Corp: d.Corp, Bus: d.Bus, API: d.API, Tokens: d.Tokens,
 		Limits: s.limits, Probe: d.Health.Check("requests"), Moved: s.moved})

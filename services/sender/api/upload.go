@@ -9,8 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nats-io/nats.go/jetstream"
-
+	"github.com/kfbus/kfbus/internal/media"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
 )
@@ -121,25 +120,14 @@ func (s *Service) upload(ctx context.Context, e *endpoint, r fileRequest,
 		if r.Object == "" {
 			return do(ctx, accessToken, bytes.NewReader(r.Data), int64(len(r.Data)))
 		}
-		store, err := s.Bus.JS.ObjectStore(ctx, r.bucket())
-		if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrInvalidStoreName) {
+		file, err := media.OpenObject(ctx, s.Bus, r.bucket(), r.Object)
+		if errors.Is(err, media.ErrNoObject) {
 			return noObject{}
 		}
 		if err != nil {
-			return &storeError{"open the bucket", err, sentNo}
-		}
-		file, err := store.Get(ctx, r.Object) // its end is an error if the file is not what was stored
-		if errors.Is(err, jetstream.ErrObjectNotFound) {
-			return noObject{}
-		}
-		if err != nil {
-			return &storeError{"read the object", err, sentNo}
+			return &storeError{"open the file", err, sentNo}
 		}
 		defer file.Close()
-		info, err := file.Info()
-		if err != nil {
-			return &storeError{"read the object", err, sentNo}
-		}
-		return do(ctx, accessToken, file, int64(info.Size))
+		return do(ctx, accessToken, file, file.Size)
 	})
 }

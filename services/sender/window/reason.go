@@ -42,6 +42,7 @@ const (
 	ReasonNeverOpened    Reason = "never_opened"    // this customer has never written
 	ReasonWindowClosed   Reason = "window_closed"   // 48 hours since the customer's last message
 	ReasonQuotaSpent     Reason = "quota_spent"     // 5 messages since the customer's last one
+	ReasonMedia          Reason = "media"           // the file it names cannot be used: not there, or of a size or type that the platform does not take
 	ReasonShareSpent     Reason = "share_spent"     // the team has as many of the 5 as it may take
 	ReasonTeamRate       Reason = "team_rate"       // the team's turn would come after the command expires
 	ReasonNotOwner       Reason = "not_owner"       // the team does not own the account
