@@ -73,13 +73,14 @@ func sendCommand(s std) *cobra.Command {
 	var f commanding
 	var m message
 	var file attached
+	var dry bool
 	c := &cobra.Command{Use: "send OPEN_KFID EXTERNAL_USERID [TEXT]", Short: "send a message to a customer and wait for the outcome",
 		Long: `send publishes one command, as any NATS client can, and waits for its outcome. TEXT is a text message; for other
 types give --type and --body, the platform's own JSON for that type. A picture, voice, video or file is uploaded by the
 sender: give --type, and --file for one of this machine (1 MiB at most, less where the broker takes less) or --object for
 one that lies in an object store.
 
-Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
+Exit code 0: accepted, or would be sent. 1: any other outcome. 3: no outcome in time.`,
 		Example: "  kfbus send wk… wm… '您好，已发货'\n  kfbus send wk… wm… --type link --body '{\"title\":\"Guide\",\"url\":\"https://e.example\",\"thumb_media_id\":\"M\"}'\n  kfbus send wk… wm… --type image --file a.png",
 		Args: func(c *cobra.Command, args []string) error {
 			if err := file.into(&m); err != nil {
@@ -92,8 +93,12 @@ Exit code 0: accepted. 1: any other outcome. 3: no outcome in time.`,
 			if err := m.in(command, args[2:]); err != nil {
 				return err
 			}
+			if dry {
+				command["dry_run"] = true
+			}
 			return f.publish(c.Context(), s, events.VerbSend, args[0], args[1], command)
 		}}
+	c.Flags().BoolVar(&dry, "dry-run", false, "only ask what would come of it: nothing is sent")
 	m.flags(c)
 	file.flags(c)
 	f.flags(c)
@@ -200,7 +205,7 @@ func (f *commanding) publish(ctx context.Context, s std, verb, openKfID, user st
 	if err := f.print(s.out, o, outcomeText(o)); err != nil {
 		return err
 	}
-	if o.State != events.StateAccepted && o.State != events.StateRecalled {
+	if o.State != events.StateAccepted && o.State != events.StateRecalled && o.Would != events.WouldSend {
 		return errSaid
 	}
 	return nil
@@ -235,7 +240,7 @@ func awaitOutcome(ctx context.Context, sub *nats.Subscription, id string, wait t
 func outcomeText(o events.Outcome) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", o.State, o.CommandID)
-	for _, p := range []struct{ name, value string }{{"reason", o.Reason}, {"corrects", o.Corrects}, {"confirmed by", o.ConfirmedBy}, {"detail", o.Detail}} {
+	for _, p := range []struct{ name, value string }{{"would", o.Would}, {"reason", o.Reason}, {"field", o.Field}, {"corrects", o.Corrects}, {"confirmed by", o.ConfirmedBy}, {"detail", o.Detail}} {
 		if p.value != "" {
 			fmt.Fprintf(&b, " · %s %s", p.name, p.value)
 		}

@@ -46,6 +46,7 @@ type Command struct {
 	CausationID    string
 	Generation     *uint64
 	InHumanSession string // HumanRefuse or HumanHold
+	DryRun         bool   // only say what would come of it
 	Target         string // recall: the command id of the send it takes back
 	TraceParent    string
 }
@@ -136,10 +137,21 @@ func (c *Command) read(body []byte, ext map[string]string) error {
 			if own[f.key], err = scalar(f.value); err != nil {
 				return invalid(f.key, err.Error())
 			}
+		case "dry_run":
+			own[f.key] = strings.Trim(string(f.value), `"`)
 		case "msgid": // the command id gives it
 		default:
 			rest = append(rest, f)
 		}
+	}
+	pick := func(extName, name string) string {
+		if v := ext[extName]; v != "" {
+			return v
+		}
+		return own[name]
+	}
+	if c.DryRun, err = flag("dry_run", pick(ExtDryRun, "dry_run")); err != nil {
+		return err
 	}
 	if c.ID == "" {
 		c.ID = own["command_id"]
@@ -151,12 +163,6 @@ func (c *Command) read(body []byte, ext map[string]string) error {
 		return invalid("command_id", "differs from the id of the event or of the header Nats-Msg-Id; give one, or both alike")
 	}
 	c.Body = putTogether(rest)
-	pick := func(extName, name string) string {
-		if v := ext[extName]; v != "" {
-			return v
-		}
-		return own[name]
-	}
 	if c.TraceParent == "" {
 		c.TraceParent = own["traceparent"]
 	}
@@ -332,6 +338,17 @@ func putTogether(fields []field) json.RawMessage {
 	}
 	b.WriteByte('}')
 	return b.Bytes()
+}
+
+// flag reads "true" and "false"; "" is false.
+func flag(field, s string) (bool, error) {
+	switch s {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, invalid(field, "is neither true nor false")
 }
 
 // scalar reads a JSON string or number as text.

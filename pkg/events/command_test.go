@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -155,4 +156,52 @@ func FuzzCommand(f *testing.F) {
 			t.Fatalf("%+v", c)
 		}
 	})
+}
+
+func TestCommandDryRun(t *testing.T) {
+	for body, want := range map[string]string{
+		`{}`: "false", `{"dry_run":true}`: "true", `{"dry_run":"true"}`: "true", `{"dry_run":false}`: "false",
+		`{"dry_run":1}`: "dry_run", `{"dry_run":null}`: "dry_run", `{"dry_run":{"a":1}}`: "dry_run", `{"dry_run":"TRUE"}`: "dry_run",
+	} {
+		c, err := CommandFromJSON(sendTo("wm1"), "c", []byte(body), storedAt)
+		got := strconv.FormatBool(c.DryRun)
+		var inv *InvalidCommand
+		if errors.As(err, &inv) {
+			got = inv.Field
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", body, got, want)
+		}
+	}
+	e := event.New()
+	e.SetID("c1")
+	e.SetExtension(ExtDryRun, true)
+	SetData(&e, []byte(`{"msgtype":"text","text":{"content":"x"}}`))
+	if c, err := CommandFromEvent(sendTo("wm1"), e, storedAt); err != nil || !c.DryRun {
+		t.Errorf("as an extension: got %v, %v", c.DryRun, err)
+	}
+}
+
+// A file does not count among the bytes of a send, and of nothing else.
+func TestCommandBytes(t *testing.T) {
+	long := strings.Repeat("A", MaxCommandBytes)
+	for body, ok := range map[string]bool{
+		`{"msgtype":"image","image":{"data":"` + long + `"}}`:                        true,
+		`{"msgtype":"link","link":{"thumb":{"data":"` + long + `"}}}`:                true,
+		`{"msgtype":"image","image":{"data":"` + strings.Repeat(long, 20) + `"}}`:    true,
+		`{"msgtype":"image","image":{"data":"` + strings.Repeat(long, 23) + `"}}`:    false,
+		`{"msgtype":"image","image":{"data":"A","filename":"` + long + `"}}`:         false,
+		`{"msgtype":"text","text":{"data":"` + long + `"}}`:                          false,
+		`{"msgtype":"text","text":{"content":"x"},"image":{"data":"` + long + `"}}`:  false,
+		`{"msgtype":"text","text":{"content":"` + long[:MaxCommandBytes-100] + `"}}`: true,
+	} {
+		if _, err := CommandFromJSON(sendTo("wm1"), "c", []byte(body), storedAt); (err == nil) != ok {
+			t.Errorf("%.60s… of %d bytes: got %v", body, len(body), err)
+		}
+	}
+	recall := sendTo("wm1")
+	recall.Name = VerbReply
+	if _, err := CommandFromJSON(recall, "c", []byte(`{"msgtype":"image","image":{"data":"`+long+`"}}`), storedAt); err == nil {
+		t.Error("a reply of that length is taken")
+	}
 }

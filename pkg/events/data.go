@@ -77,6 +77,7 @@ type Outcome struct {
 	State       string `json:"state"`                  // see [States]
 	Reason      string `json:"reason,omitempty"`       // a closed set of words; "" for accepted
 	Field       string `json:"field,omitempty"`        // of a command that cannot be taken on: what of it is wrong
+	Would       string `json:"would,omitempty"`        // of a dry run: one of [Woulds]
 	Detail      string `json:"detail,omitempty"`       // for people; never parse it
 	MsgID       string `json:"msgid,omitempty"`        // the platform's id of the message
 	MsgCode     string `json:"msg_code,omitempty"`     // of transfer: the code for one reply

@@ -40,12 +40,28 @@ const (
 	StateExpired   = "expired"   // its time ran out before anything was sent
 	StateCancelled = "cancelled" // a recall came before the send
 	StateRecalled  = "recalled"  // of a recall: the message is gone, or was never sent
+	StateDryRun    = "dry_run"   // of a dry run: what would have come of it; nothing was done
 	StateUnknown   = "unknown"   // an answer was lost and nothing more can be learned
 )
 
 // States returns every state, in the order of the documentation.
 func States() []string {
-	return []string{StateAccepted, StateRefused, StateFailed, StateExpired, StateCancelled, StateRecalled, StateUnknown}
+	return []string{StateAccepted, StateRefused, StateFailed, StateExpired, StateCancelled, StateRecalled, StateDryRun, StateUnknown}
+}
+
+// What would come of a command, in the outcome of its dry run.
+const (
+	WouldSend    = "send"     // the request would be made now
+	WouldHold    = "hold"     // it would wait: for its turn, for a human's session to end, for a pause to be over
+	WouldKnown   = "known"    // its id was used: the outcome of then would be told again, or is still to come
+	WouldRefused = "refused"  // reason says why
+	WouldExpired = "expired"  // it would be too late
+	WouldRecall  = "recalled" // of a recall: there is nothing to take back, and there would never be
+)
+
+// Woulds returns every one, in the order of the documentation.
+func Woulds() []string {
+	return []string{WouldSend, WouldHold, WouldKnown, WouldRefused, WouldExpired, WouldRecall}
 }
 
 // CloudEvents types. A message type or event type is put between prefix and
@@ -91,6 +107,7 @@ const (
 	ExtExpiryTime     = "expirytime"     // RFC 3339: of a command, when it is too late to send it
 	ExtGeneration     = "generation"     // of a command: refused when a human took over since
 	ExtInHumanSession = "inhumansession" // of a command: "refuse" (default) or "hold"
+	ExtDryRun         = "dryrun"         // of a command: "true" only asks what would come of it
 	ExtTraceParent    = "traceparent"    // W3C trace context of the origin
 	ExtDataRef        = "dataref"        // where the media is, in kf_media
 	ExtClass          = "kfclass"        // of an app message: what kind of thing it says

@@ -15,7 +15,10 @@ import (
 // command handles one delivery of a lane.
 func (s *Sender) command(ctx context.Context, d *bus.Delivery) error {
 	j, err := s.read(d.Stored)
-	if err != nil {
+	switch {
+	case j.cmd.DryRun && j.cmd.ID != "":
+		return s.dryRun(ctx, j, err, d.Delivered < 2)
+	case err != nil:
 		return s.refuse(ctx, j, d.Delivered, err)
 	}
 	return s.deliver(ctx, j)

@@ -127,6 +127,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		s.log.Info().Str("corp", s.corp).Msg("carrying commands")
 		every(ctx, g, checkEvery, func(ctx context.Context) { s.check(ctx) })
 		every(ctx, g, outletEvery, s.outlet.watch)
+		every(ctx, g, straysEvery, s.strays)
 		o := bus.Consuming{Service: bus.ServiceSender, Drain: drain}
 		lanes := o
 		lanes.Confirm = true

@@ -146,13 +146,11 @@ func (s *Sender) bring(ctx context.Context, j *job, in entry, now window.Now) (w
 // unbrought decides what becomes of a command whose file is not with WeChat.
 func (s *Sender) unbrought(ctx context.Context, j *job, in entry, now window.Now, cause error) (waits, done bool, err error) {
 	var limit *kfapi.LimitError
-	var broker *jetstream.APIError
 	code, refused := kfapi.Code(cause)
 	switch {
 	case errors.As(cause, &limit):
 		j.flaw = refusal{window.ReasonMedia, limit.Field, cause.Error()}
-	case errors.Is(cause, bus.ErrNotFound), errors.Is(cause, media.ErrNoObject),
-		errors.As(cause, &broker) && broker.ErrorCode == jetstream.JSErrCodeStreamNotFound:
+	case errors.Is(cause, bus.ErrNotFound), errors.Is(cause, media.ErrNoObject), noBucket(cause):
 		j.flaw = refusal{window.ReasonMedia, j.file.field + ".object", "the object store " + j.file.Bucket + " has no such object"}
 	case refused && !kfapi.Busy(cause) && !kfapi.RateLimited(cause) && !kfapi.TokenRejected(cause):
 		j.flaw = refusal{window.ReasonPlatformMedia, j.file.field, ""}
@@ -165,6 +163,13 @@ func (s *Sender) unbrought(ctx context.Context, j *job, in entry, now window.Now
 	done, err = s.finish(ctx, j, in, next, act)
 	return true, done, err
 }
+
+func noBucket(err error) bool {
+	var broker *jetstream.APIError
+	return errors.As(err, &broker) && broker.ErrorCode == jetstream.JSErrCodeStreamNotFound
+}
+
+func unfit(err error) bool { return errors.As(err, new(*kfapi.LimitError)) }
 
 // uploaded is the media_id of a file that was uploaded before, "" if there is none.
 func (s *Sender) uploaded(ctx context.Context, key string, platform time.Time) string {

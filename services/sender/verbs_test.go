@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
@@ -357,43 +359,64 @@ func (w *world) viewOf(subject string) (c events.Conversation) {
 func TestPoisonIsRefusedAndBuried(t *testing.T) {
 	w := newWorld(t)
 	w.says(ann)
-	w.start(func(c *Config) { c.LaneWait = time.Second })
+	w.teamed(team+": accounts="+desk, func(c *Config) { c.LaneWait = time.Second })
 	w.noted()
 	good := events.CommandSubject(team, corp, desk, events.VerbSend, ann)
 	type poison struct {
 		id, subject, body string
 		header            map[string][]string
+		field, reason     string
 	}
-	of := func(id, body string) poison { return poison{id: id, body: body} }
+	of := func(id, body, field string) poison { return poison{id: id, body: body, field: field} }
 	list := []poison{
-		of("broken", `{"msgtype":"text","text":`),
-		of("list", `[1,2]`),
-		of("empty", ``),
-		of("no-utf8", "{\"msgtype\":\"text\",\"text\":{\"content\":\"\xff\"}}"),
-		of("unknown-type", `{"msgtype":"hologram","hologram":{}}`),
-		of("no-type", `{"text":{"content":"`+canary+`"}}`),
-		of("no-body", `{"msgtype":"text"}`),
-		of("too-long", `{"msgtype":"text","text":{"content":"`+strings.Repeat("x", 2049)+`"}}`),
-		of("huge", `{"msgtype":"text","text":{"content":"`+strings.Repeat("x", 3<<20)+`"}}`),
-		of("twice", `{"msgtype":"text","msgtype":"image","text":{"content":"x"}}`),
-		of("stranger", `{"msgtype":"text","text":{"content":"x"},"`+canary+`":1}`),
-		of("expiry", `{"msgtype":"text","text":{"content":"x"},"expirytime":"tomorrow"}`),
-		of("far", `{"msgtype":"text","text":{"content":"x"},"expirytime":"2199-01-01T00:00:00Z"}`),
-		of("hold", `{"msgtype":"text","text":{"content":"x"},"in_human_session":"perhaps"}`),
-		of("generation", `{"msgtype":"text","text":{"content":"x"},"generation":-1}`),
-		{id: "hash", subject: strings.Replace(good, ann, "=0123456789012345678901", 1), body: `{"msgtype":"text","text":{"content":"x"}}`},
-		{id: "foreign", subject: strings.Replace(good, corp, "ww9", 1), body: `{"msgtype":"text","text":{"content":"x"}}`},
-		{id: "no-code", subject: strings.Replace(good, ".send.", ".reply.", 1), body: `{"msgtype":"text","text":{"content":"x"}}`},
-		{id: "reply-image", subject: strings.Replace(good, ".send.", ".reply.", 1), body: `{"msgtype":"image","image":{"media_id":"M"},"code":"C"}`},
-		{id: "no-target", subject: strings.Replace(good, ".send.", ".recall.", 1), body: `{}`},
-		{id: "self", subject: strings.Replace(good, ".send.", ".recall.", 1), body: `{"target_command_id":"self"}`},
-		{id: "no-state", subject: strings.Replace(good, ".send.", ".transfer.", 1), body: `{}`},
-		{id: "state-9", subject: strings.Replace(good, ".send.", ".transfer.", 1), body: `{"service_state":9}`},
-		{id: "no-servicer", subject: strings.Replace(good, ".send.", ".transfer.", 1), body: `{"service_state":3}`},
-		{id: "event", body: `{"specversion":"1.0","id":"event"}`, header: map[string][]string{"Content-Type": {"application/cloudevents+json"}}},
+		of("broken", `{"msgtype":"text","text":`, "body"),
+		of("list", `[1,2]`, "body"),
+		of("number", `7`, "body"),
+		of("empty", ``, "body"),
+		of("two", `{"msgtype":"text","text":{"content":"x"}}{}`, "body"),
+		of("no-utf8", "{\"msgtype\":\"text\",\"text\":{\"content\":\"\xff\"}}", "body"),
+		of("unknown-type", `{"msgtype":"hologram","hologram":{}}`, "msgtype"),
+		of("no-type", `{"text":{"content":"`+canary+`"}}`, "msgtype"),
+		of("no-body", `{"msgtype":"text"}`, "text"),
+		of("no-content", `{"msgtype":"text","text":{}}`, "text.content"),
+		of("too-long", `{"msgtype":"text","text":{"content":"`+strings.Repeat("x", 2049)+`"}}`, "text.content"),
+		of("too-long-in-bytes", `{"msgtype":"text","text":{"content":"`+strings.Repeat("好", 683)+`"}}`, "text.content"),
+		of("menu", `{"msgtype":"msgmenu","msgmenu":{"list":[`+strings.Repeat(`{"type":"text","text":{"content":"x"}},`, 10)+`{"type":"text","text":{"content":"x"}}]}}`, "msgmenu.list"),
+		of("url", `{"msgtype":"link","link":{"title":"t","url":"file:///etc/passwd","thumb_media_id":"M"}}`, "link.url"),
+		of("large", `{"msgtype":"text","text":{"content":"`+strings.Repeat("x", events.MaxCommandBytes)+`"}}`, "body"),
+		of("huge", `{"msgtype":"text","text":{"content":"`+strings.Repeat("x", 3<<20)+`"}}`, "body"),
+		of("huge-file", `{"msgtype":"image","image":{"data":"`+strings.Repeat("iVBO", 3<<18)+`"}}`, "body"),
+		of("no-picture", `{"msgtype":"image","image":{"data":"aGVsbG8gd29ybGQ="}}`, "image.data"),
+		of("twice", `{"msgtype":"text","msgtype":"image","text":{"content":"x"}}`, "body"),
+		of("twice-within", `{"msgtype":"text","text":{"content":"x","content":"y"}}`, "message"),
+		of("stranger", `{"msgtype":"text","text":{"content":"x"},"`+canary+`":1}`, "an unknown field"),
+		of("expiry", `{"msgtype":"text","text":{"content":"x"},"expirytime":"tomorrow"}`, "expirytime"),
+		of("far", `{"msgtype":"text","text":{"content":"x"},"expirytime":"2199-01-01T00:00:00Z"}`, "expirytime"),
+		of("hold", `{"msgtype":"text","text":{"content":"x"},"in_human_session":"perhaps"}`, "in_human_session"),
+		of("generation", `{"msgtype":"text","text":{"content":"x"},"generation":-1}`, "generation"),
+		of("dry", `{"msgtype":"text","text":{"content":"x"},"dry_run":1}`, "dry_run"),
+		of("other-id", `{"msgtype":"text","text":{"content":"x"},"command_id":"another"}`, "command_id"),
+		of("nul", `{"msgtype":"text","text":{"content":"x"},"causationid":{}}`, "causationid"),
+		{id: "hash", subject: strings.Replace(good, ann, "=0123456789012345678901", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "external_userid"},
+		{id: "wrong-hash", subject: strings.Replace(good, ann, "=0123456789012345678901", 1), body: `{"touser":"wm.odd","msgtype":"text","text":{"content":"x"}}`, field: "external_userid"},
+		{id: "nobody", subject: strings.Replace(good, ann, "-", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "external_userid"},
+		{id: "star", subject: strings.Replace(good, ann, "*", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "subject"},
+		{id: "all", subject: strings.Replace(good, ann, ">", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "subject"},
+		{id: "foreign", subject: strings.Replace(good, corp, "ww9", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "subject"},
+		{id: "no-owner", subject: strings.Replace(good, desk, "wkOTHERS", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "open_kfid", reason: "not_owner"},
+		{id: "no-team", subject: strings.Replace(good, "."+team+".", ".nobody.", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "team", reason: "unknown_team"},
+		{id: "no-code", subject: strings.Replace(good, ".send.", ".reply.", 1), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "code"},
+		{id: "reply-image", subject: strings.Replace(good, ".send.", ".reply.", 1), body: `{"msgtype":"image","image":{"media_id":"M"},"code":"C"}`, field: "msgtype"},
+		{id: "reply-object", subject: strings.Replace(good, ".send.", ".reply.", 1), body: `{"msgtype":"image","image":{"object":"a"},"code":"C"}`, field: "image.media_id"},
+		{id: "no-target", subject: strings.Replace(good, ".send.", ".recall.", 1), body: `{}`, field: "target_command_id"},
+		{id: "self", subject: strings.Replace(good, ".send.", ".recall.", 1), body: `{"target_command_id":"self"}`, field: "target_command_id"},
+		{id: "no-state", subject: strings.Replace(good, ".send.", ".transfer.", 1), body: `{}`, field: "service_state"},
+		{id: "state-9", subject: strings.Replace(good, ".send.", ".transfer.", 1), body: `{"service_state":9}`, field: "service_state"},
+		{id: "no-servicer", subject: strings.Replace(good, ".send.", ".transfer.", 1), body: `{"service_state":3}`, field: "servicer_userid"},
+		{id: "event", body: `{"specversion":"1.0","id":"event"}`, header: map[string][]string{"Content-Type": {"application/cloudevents+json"}}, field: "event"},
 		{id: "", body: `{"msgtype":"text","text":{"content":"` + canary + `"}}`},
 		{id: "", body: `{"msgtype":"text","text":{"content":"second without an id"}}`},
-		{id: strings.Repeat("i", 129), body: `{"msgtype":"text","text":{"content":"x"}}`},
+		{id: strings.Repeat("i", 129), body: `{"msgtype":"text","text":{"content":"x"}}`, field: "command_id"},
 	}
 	named, nameless := 0, 0
 	for _, p := range list {
@@ -414,6 +437,16 @@ func TestPoisonIsRefusedAndBuried(t *testing.T) {
 			named++
 		}
 	}
+	const lines = "cr\r\nlf: x" // no header could hold it
+	w.raw(good, nil, []byte(`{"command_id":"cr\r\nlf: x","msgtype":"text","text":{"content":"x"}}`))
+	if o := w.want(lines, "refused/invalid"); o.Field != "command_id" {
+		t.Errorf("an id of two lines: got %+v", o.Outcome)
+	}
+	for _, subject := range []string{"kf.command.shop." + corp + ".wkDESK.send.wm.odd", "kf.command.shop." + corp + ".wkDESK.shout.wmANN"} {
+		if _, err := w.bus.JS.PublishMsg(w.ctx(), &nats.Msg{Subject: subject, Data: []byte(`{}`)}); err == nil {
+			t.Errorf("%s was stored: its publisher is not told", subject)
+		}
+	}
 	w.raw("kf.command.shop."+corp+".wkDESK.send."+strings.Repeat("u", 65), nil, []byte(`{}`)) // nobody can be told
 	w.send(ann, "good")
 	w.want("good", "accepted")
@@ -421,7 +454,13 @@ func TestPoisonIsRefusedAndBuried(t *testing.T) {
 		if p.id == "" || p.header != nil {
 			continue
 		}
-		o := w.want(p.id, "refused/invalid")
+		if p.reason == "" {
+			p.reason = "invalid"
+		}
+		o := w.want(p.id, "refused/"+p.reason)
+		if o.Field != p.field {
+			t.Errorf("%s: got field %q (%s), want %q", p.id, o.Field, o.Detail, p.field)
+		}
 		if o.Detail == "" || strings.Contains(o.Detail, canary) {
 			t.Errorf("%s: detail %q", p.id, o.Detail)
 		}
@@ -434,11 +473,11 @@ func TestPoisonIsRefusedAndBuried(t *testing.T) {
 		}
 	}
 	dead := w.deadLetters()
-	if len(dead) != len(list)+1 {
-		t.Errorf("got %d dead letters, want %d", len(dead), len(list)+1)
+	if len(dead) != len(list)+2 {
+		t.Errorf("got %d dead letters, want %d", len(dead), len(list)+2)
 	}
 	for _, d := range dead {
-		if d.Reason != "invalid" || d.Stream != events.StreamCommand || d.Seq == 0 || len(d.Payload) == 0 && !strings.Contains(d.Detail, "JSON object") ||
+		if d.Reason != "invalid" && d.Reason != "not_owner" && d.Reason != "unknown_team" || d.Stream != events.StreamCommand || d.Seq == 0 || len(d.Payload) == 0 && !strings.Contains(d.Detail, "JSON object") ||
 			strings.Contains(d.Detail, canary) {
 			t.Errorf("dead letter of %d: reason %s, detail %q, %d bytes", d.Seq, d.Reason, d.Detail, len(d.Payload))
 		}
