@@ -73,7 +73,7 @@ func sendCommand(s std) *cobra.Command {
 	var f commanding
 	var m message
 	var file attached
-	var dry bool
+	var dry, split bool
 	c := &cobra.Command{Use: "send OPEN_KFID EXTERNAL_USERID [TEXT]", Short: "send a message to a customer and wait for the outcome",
 		Long: `send publishes one command, as any NATS client can, and waits for its outcome. TEXT is a text message; for other
 types give --type and --body, the platform's own JSON for that type. A picture, voice, video or file is uploaded by the
@@ -96,9 +96,13 @@ Exit code 0: accepted, or would be sent. 1: any other outcome. 3: no outcome in 
 			if dry {
 				command["dry_run"] = true
 			}
+			if split {
+				command["split"] = true
+			}
 			return f.publish(c.Context(), s, events.VerbSend, args[0], args[1], command)
 		}}
 	c.Flags().BoolVar(&dry, "dry-run", false, "only ask what would come of it: nothing is sent")
+	c.Flags().BoolVar(&split, "split", false, "let a TEXT above 2048 bytes go as up to 5 messages, each of which takes one of the five")
 	m.flags(c)
 	file.flags(c)
 	f.flags(c)
@@ -247,6 +251,9 @@ func outcomeText(o events.Outcome) string {
 	}
 	if o.ErrCode != 0 {
 		fmt.Fprintf(&b, " · errcode %d", o.ErrCode)
+	}
+	if o.Parts > 0 {
+		fmt.Fprintf(&b, " · %d of %d messages", o.PartsSent, o.Parts)
 	}
 	if o.MsgCode != "" {
 		fmt.Fprintf(&b, " · msg_code %s", o.MsgCode)

@@ -46,6 +46,7 @@ type Command struct {
 	CausationID    string
 	Generation     *uint64
 	InHumanSession string // HumanRefuse or HumanHold
+	Split          bool   // a text that is too long for one message goes as several
 	DryRun         bool   // only say what would come of it
 	Target         string // recall: the command id of the send it takes back
 	TraceParent    string
@@ -137,7 +138,7 @@ func (c *Command) read(body []byte, ext map[string]string) error {
 			if own[f.key], err = scalar(f.value); err != nil {
 				return invalid(f.key, err.Error())
 			}
-		case "dry_run":
+		case "dry_run", "split":
 			own[f.key] = strings.Trim(string(f.value), `"`)
 		case "msgid": // the command id gives it
 		default:
@@ -151,6 +152,9 @@ func (c *Command) read(body []byte, ext map[string]string) error {
 		return own[name]
 	}
 	if c.DryRun, err = flag("dry_run", pick(ExtDryRun, "dry_run")); err != nil {
+		return err
+	}
+	if c.Split, err = flag("split", pick(ExtSplit, "split")); err != nil {
 		return err
 	}
 	if c.ID == "" {

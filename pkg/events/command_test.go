@@ -205,3 +205,14 @@ func TestCommandBytes(t *testing.T) {
 		t.Error("a reply of that length is taken")
 	}
 }
+
+func TestCommandSplit(t *testing.T) {
+	for body, want := range map[string]bool{`{}`: false, `{"split":true}`: true, `{"split":"true"}`: true, `{"split":false}`: false} {
+		if c, err := CommandFromJSON(sendTo("wm1"), "c", []byte(body), storedAt); err != nil || c.Split != want || strings.Contains(string(c.Body), "split") {
+			t.Errorf("%s: got %v, %v, body %s", body, c.Split, err, c.Body)
+		}
+	}
+	if _, err := CommandFromJSON(sendTo("wm1"), "c", []byte(`{"split":"yes"}`), storedAt); err == nil {
+		t.Error("yes is taken for true")
+	}
+}

@@ -86,6 +86,8 @@ type Outcome struct {
 	Corrects    string `json:"corrects,omitempty"`     // the earlier state that this one corrects
 	ConfirmedBy string `json:"confirmed_by,omitempty"` // "duplicate": a refused repeat proved the delivery
 	Attempts    int    `json:"attempts,omitempty"`     // requests made to the platform
+	Parts       int    `json:"parts,omitempty"`        // of a text that goes as several messages: how many
+	PartsSent   int    `json:"parts_sent,omitempty"`   // how many of them the platform has taken for certain; of a recall, taken back
 
 	OpenKfID       string `json:"open_kfid"`
 	ExternalUserID string `json:"external_userid"`

@@ -41,12 +41,13 @@ const (
 	StateCancelled = "cancelled" // a recall came before the send
 	StateRecalled  = "recalled"  // of a recall: the message is gone, or was never sent
 	StateDryRun    = "dry_run"   // of a dry run: what would have come of it; nothing was done
+	StatePartial   = "partial"   // of several messages of one command the first were taken, and no more will be
 	StateUnknown   = "unknown"   // an answer was lost and nothing more can be learned
 )
 
 // States returns every state, in the order of the documentation.
 func States() []string {
-	return []string{StateAccepted, StateRefused, StateFailed, StateExpired, StateCancelled, StateRecalled, StateDryRun, StateUnknown}
+	return []string{StateAccepted, StateRefused, StateFailed, StateExpired, StateCancelled, StateRecalled, StatePartial, StateDryRun, StateUnknown}
 }
 
 // What would come of a command, in the outcome of its dry run.
@@ -107,6 +108,7 @@ const (
 	ExtExpiryTime     = "expirytime"     // RFC 3339: of a command, when it is too late to send it
 	ExtGeneration     = "generation"     // of a command: refused when a human took over since
 	ExtInHumanSession = "inhumansession" // of a command: "refuse" (default) or "hold"
+	ExtSplit          = "split"          // of a command: "true" lets a long text go as several messages
 	ExtDryRun         = "dryrun"         // of a command: "true" only asks what would come of it
 	ExtTraceParent    = "traceparent"    // W3C trace context of the origin
 	ExtDataRef        = "dataref"        // where the media is, in kf_media

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ type job struct {
 	resigned bool          // it waits for no pull any more
 	paid     bool          // the rate limit has let it through
 	turn     time.Time     // when its team may have it sent
+
+	part  int    // of several messages, the one in hand
+	msgid string // of the request in hand
 
 	file     *file   // of a send that brings one
 	mediaID  string  // of it, once it is with WeChat
@@ -120,8 +124,36 @@ func salvage(subject events.Subject, src bus.Stored) events.Command {
 	return cmd
 }
 
+// tooLong: its text alone is what is wrong with a message.
+func tooLong(err error) bool {
+	var l *kfapi.LimitError
+	return errors.As(err, &l) && l.Field == "text.content" && l.Got > textBytes
+}
+
+// splitBody returns the parts of a text that may go as several messages.
+func splitBody(body json.RawMessage) ([]string, error) {
+	var m struct {
+		MsgType string `json:"msgtype"`
+		Text    struct {
+			Content string `json:"content"`
+		} `json:"text"`
+	}
+	if json.Unmarshal(body, &m) != nil || m.MsgType != "text" {
+		return nil, &events.InvalidCommand{Field: "split", Why: "is for texts only"}
+	}
+	parts := splitText(m.Text.Content, textBytes)
+	if len(parts) > textParts {
+		return nil, &kfapi.LimitError{Field: "text.content", Limit: textParts * textBytes, Got: len(m.Text.Content),
+			Why: fmt.Sprintf("is %d bytes, too many for %d messages of %d", len(m.Text.Content), textParts, textBytes)}
+	}
+	return parts, nil
+}
+
 // prepare makes the request of the verb, checked against every limit of the platform that is known.
 func (s *Sender) prepare(j *job) error {
+	if j.cmd.Split && j.subject.Name != events.VerbSend {
+		return &events.InvalidCommand{Field: "split", Why: "is for sends only"}
+	}
 	switch j.subject.Name {
 	case events.VerbSend:
 		return s.prepareSend(j)
@@ -148,13 +180,24 @@ func (s *Sender) prepareSend(j *job) error {
 		}
 	}
 	m, err := kfapi.ParseMessage(body)
-	if err != nil {
+	if err != nil && !(j.cmd.Split && tooLong(err)) {
 		return err
 	}
 	req := kfapi.SendMsgRequest{ToUser: j.cmd.ExternalUserID, OpenKfID: j.cmd.OpenKfID, MsgID: j.ask.MsgID(), Message: m}
 	j.api, j.file = apiSend, f
+	var parts []string
+	if j.cmd.Split {
+		if parts, err = splitBody(j.cmd.Body); err != nil {
+			return err
+		}
+		j.ask.Parts = len(parts)
+		req.Message = kfapi.Text{Content: parts[0]}
+	}
 	j.request = func(ctx context.Context, token string) (said, error) {
 		req := req
+		if j.part > 0 {
+			req.MsgID, req.Message = j.msgid, kfapi.Text{Content: parts[j.part-1]}
+		}
 		if f != nil {
 			m, err := kfapi.ParseMessage(with(j.mediaID))
 			if err != nil {
@@ -198,6 +241,8 @@ func (s *Sender) prepareRecall(j *job) error {
 	req := kfapi.RecallMsgRequest{MsgID: j.ask.TargetMsgID(), OpenKfID: j.cmd.OpenKfID}
 	j.api = apiRecall
 	j.request = func(ctx context.Context, token string) (said, error) {
+		req := req
+		req.MsgID = j.msgid // of several, one after the other
 		return said{}, s.api.RecallMsg(ctx, token, req)
 	}
 	return req.Validate()

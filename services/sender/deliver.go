@@ -133,7 +133,9 @@ func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledg
 	}
 	s.hook("reserved")
 	told := s.preview(ctx, j, next)
+	j.part, j.msgid = act.Part, act.MsgID
 	answer, got := s.post(ctx, j, now.Local)
+	answer.Part = act.Part
 	answer = s.staleMedia(ctx, j, answer)
 	j.paid = false
 	told()

@@ -118,6 +118,7 @@ func (s *Sender) outcome(p party, l window.Ledger, o window.Outcome) events.Outc
 		CommandID: o.ID, Team: o.Team, Verb: string(o.Verb), State: string(o.State), Reason: string(o.Reason),
 		Detail: detail(o), ErrCode: o.Errcode, FailType: o.FailType, Corrects: string(o.Corrects), Attempts: o.Attempts,
 		OpenKfID: p.openKfID, ExternalUserID: p.externalUserID, At: s.now().UTC(), MsgCode: o.MsgCode,
+		Parts: o.Parts, PartsSent: o.Sent,
 	}
 	if o.Verb == window.Send || o.Verb == window.Reply {
 		out.MsgID = o.MsgID

@@ -45,13 +45,19 @@ func remember(l window.Ledger, conversation string, o events.Outcome) window.Led
 	key := window.MsgID(conversation, o.Team, o.CommandID)
 	i := slices.IndexFunc(l.Records, func(r window.Record) bool { return r.Key == key })
 	switch {
-	case o.CommandID == "" || o.Reason == string(window.ReasonInvalid) || !window.State(o.State).Final():
+	case o.CommandID == "" || notTaken(window.Reason(o.Reason)) || !window.State(o.State).Final():
 		return l
 	case o.Corrects != "" && i >= 0:
 		rec := &l.Records[i]
 		rec.Fix, rec.FixReason, rec.FailType = window.State(o.State), window.Reason(o.Reason), o.FailType
 		gone := rec.Fix == window.Failed && (o.FailType == 4 || o.FailType == 6) // the platform took its place back
-		rec.Counts = rec.Counts && !gone || rec.Fix == window.Accepted && rec.Verb == window.Send
+		if rec.Parts > 0 {
+			rec.Done = o.PartsSent
+			if gone {
+				gone, rec.Freed = false, 1 // of which of them nobody knows
+			}
+		}
+		rec.Counts = rec.Counts && !gone || (rec.Fix == window.Accepted || rec.Fix == window.Partial) && rec.Verb == window.Send
 		return l
 	case o.Corrects != "" || i >= 0:
 		return l
@@ -60,7 +66,8 @@ func remember(l window.Ledger, conversation string, o events.Outcome) window.Led
 	rec := window.Record{
 		Key: key, Team: o.Team, ID: o.CommandID, Verb: window.Verb(o.Verb), State: state, Reason: window.Reason(o.Reason), Code: o.ErrCode,
 		Attempt: o.Attempts, Doubt: state == window.Unknown, MsgCode: o.MsgCode,
-		Counts:     o.Verb == events.VerbSend && (state == window.Accepted || state == window.Unknown),
+		Counts: o.Verb == events.VerbSend && (state == window.Accepted || state == window.Partial || state == window.Unknown),
+		Parts:  o.Parts, Done: o.PartsSent,
 		ReservedAt: at, DoneAt: at, ExpiresAt: window.At(o.At.Add(events.MaxExpiry)),
 	}
 	if state == window.Accepted {
@@ -68,4 +75,9 @@ func remember(l window.Ledger, conversation string, o events.Outcome) window.Led
 	}
 	l.Records = append(l.Records, rec)
 	return l
+}
+
+// notTaken: a command that was refused so was never taken on, and may come again.
+func notTaken(why window.Reason) bool {
+	return why == window.ReasonInvalid || why == window.ReasonNotOwner || why == window.ReasonUnknownTeam
 }

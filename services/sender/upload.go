@@ -257,5 +257,5 @@ func (s *Sender) staleMedia(ctx context.Context, j *job, a window.Answer) window
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("a file that WeChat has forgotten is still remembered here")
 	}
 	j.mediaID = ""
-	return window.Answer{Kind: window.AnswerNotSent, Code: a.Code}
+	return window.Answer{Kind: window.AnswerNotSent, Code: a.Code, Part: a.Part}
 }

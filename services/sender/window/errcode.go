@@ -30,6 +30,7 @@ type Answer struct {
 	Kind AnswerKind
 	Code int // the errcode, when there was one
 
+	Part    int    // Action.Part of its attempt
 	MsgCode string // of an accepted transfer: the code for one reply
 }
 

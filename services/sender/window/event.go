@@ -83,9 +83,20 @@ func (l Ledger) Moved(state int, servicer string, now Now) Ledger {
 //
 // https://developer.work.weixin.qq.com/document/path/94670
 func (l Ledger) SendFailed(failMsgID string, failType int, sendTime time.Time, now Now) (Ledger, Result) {
-	rec, ok := l.find(failMsgID)
+	rec, part, ok := l.findPart(failMsgID)
 	if !ok || rec.Verb != Send && rec.Verb != Reply {
 		return l, Result{}
+	}
+	if rec.Parts > 0 {
+		switch failType {
+		case 4:
+			l = l.mark(codeWindow, rec, sendTime)
+		case 5:
+			l = l.mark(codeEnded, rec, sendTime)
+		case 6:
+			l = l.mark(codeQuota, rec, sendTime)
+		}
+		return l.partFailed(rec, part, failType)
 	}
 	if rec.Fix != "" {
 		return l, l.result(rec, "", false)

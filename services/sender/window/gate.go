@@ -59,11 +59,11 @@ func (r Rules) gateSend(l Ledger, rec Record, c Command, now Now) verdict {
 	case sessionEnded:
 		return verdict{state: Refused, reason: ReasonSessionState, ask: true}
 	}
-	why := r.windowReason(l, now)
-	if why == ReasonNone && !rec.Counts && l.Used() >= Quota {
+	why, need := r.windowReason(l, now), max(1, c.Parts)
+	if why == ReasonNone && !rec.Counts && l.Used()+need > Quota {
 		why = ReasonQuotaSpent
 	}
-	if why == ReasonNone && !rec.Counts && c.Share > 0 && l.usedBy(c.Team) >= c.Share {
+	if why == ReasonNone && !rec.Counts && c.Share > 0 && l.usedBy(c.Team)+need > c.Share {
 		why = ReasonShareSpent
 	}
 	if why != ReasonNone {
@@ -93,15 +93,15 @@ func gateRecall(l Ledger, c Command, now Now) verdict {
 	switch {
 	case target.Verb == Recall, target.Verb == Transfer:
 		return verdict{state: Refused, reason: ReasonInvalid}
-	case !known, target.State == Retry && !target.Doubt:
+	case !known, target.State == Retry && !target.Doubt && target.Done == 0:
 		return verdict{state: Recalled, reason: ReasonBeforeSend}
 	case target.TakenBack:
 		return verdict{state: Recalled}
 	case !target.State.Final():
 		return verdict{until: now.Local.Add(lookAgain)}
-	case target.State == Cancelled, target.State != Accepted && target.State != Unknown && target.Fix == "":
+	case target.State == Cancelled, target.State != Accepted && target.State != Partial && target.State != Unknown && target.Fix == "":
 		return verdict{state: Recalled, reason: ReasonBeforeSend}
-	case target.Fix == Failed:
+	case target.Fix == Failed && target.Parts == 0:
 		return verdict{state: Refused, reason: ReasonNotFound}
 	case now.Platform.After(target.tookEffectBy().Add(RecallWithin + recallMargin)):
 		return verdict{state: Refused, reason: ReasonRecallWindow}

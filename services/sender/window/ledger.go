@@ -86,10 +86,14 @@ type Record struct {
 	Attempt int    `json:"a,omitempty"` // the newest attempt, from 1
 	Tries   int    `json:"y,omitempty"` // attempts that count against Rules.Tries
 
-	Doubt  bool `json:"d,omitempty"` // an attempt may have been accepted without our knowing
-	Busy   bool `json:"u,omitempty"` // an attempt was answered "system busy"
-	Counts bool `json:"n,omitempty"` // holds one of the five places since CustomerAt
-	Zero   int  `json:"z,omitempty"` // the attempt that was answered with errcode 0
+	Doubt  bool `json:"d,omitempty"`  // an attempt may have been accepted without our knowing
+	Busy   bool `json:"u,omitempty"`  // an attempt was answered "system busy"
+	Counts bool `json:"n,omitempty"`  // holds one of the five places since CustomerAt
+	Parts  int  `json:"pn,omitempty"` // of several messages: how many; they hold as many places
+	Done   int  `json:"pd,omitempty"` // how many of them were accepted
+	First  int  `json:"pf,omitempty"` // the first attempt of the one in hand
+	Freed  int  `json:"pz,omitempty"` // those that hold no place any more, a bit each
+	Zero   int  `json:"z,omitempty"`  // the attempt that was answered with errcode 0
 
 	// On the platform's clock, which all replicas estimate alike whatever their own says:
 	ReservedAt Instant `json:"ra,omitempty"` // when the newest attempt was reserved
@@ -145,9 +149,7 @@ func (rec Record) droppable(now Now) bool {
 func (l Ledger) Used() int {
 	n := 0
 	for i := range l.Records {
-		if l.Records[i].Counts {
-			n++
-		}
+		n += l.Records[i].places()
 	}
 	return n
 }
@@ -156,8 +158,8 @@ func (l Ledger) Used() int {
 func (l Ledger) usedBy(team string) int {
 	n := 0
 	for i := range l.Records {
-		if l.Records[i].Counts && l.Records[i].Team == team {
-			n++
+		if l.Records[i].Team == team {
+			n += l.Records[i].places()
 		}
 	}
 	return n
@@ -232,11 +234,16 @@ func (rec Record) abandoned(now Now) Record {
 
 // finished is rec in a terminal state. Where there is doubt, a state that denies delivery becomes Unknown.
 func (rec Record) finished(s State, why Reason, code int, now Now) Record {
-	if rec.Doubt && s != Accepted && s != Recalled {
+	switch {
+	case s == Accepted || s == Recalled:
+		rec.Done = rec.Parts
+	case rec.Doubt:
 		s = Unknown
+	case rec.Done > 0:
+		s = Partial
 	}
 	rec.State, rec.Reason, rec.Code = s, why, code
 	rec.DoneAt, rec.NextAt = At(now.Local), 0
-	rec.Counts = rec.Counts && (s == Accepted || s == Unknown)
+	rec.Counts = rec.Counts && (s == Accepted || s == Partial || s == Unknown)
 	return rec
 }

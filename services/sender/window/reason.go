@@ -12,6 +12,7 @@ const (
 	Expired   State = "expired"   // too late; nothing was accepted
 	Cancelled State = "cancelled" // recalled before it was sent; nothing was accepted, nothing will be
 	Recalled  State = "recalled"  // of a recall: the message is taken back, or was never sent and never will be
+	Partial   State = "partial"   // of several messages the first Outcome.Sent were accepted (or taken back), and no more will be
 	Unknown   State = "unknown"   // an attempt ended without a definite answer and nothing resolved the doubt
 )
 
@@ -21,7 +22,7 @@ func (s State) Open() bool { return s == Sending || s == Retry }
 // Final reports whether s is a terminal state known to this version.
 func (s State) Final() bool {
 	switch s {
-	case Accepted, Refused, Failed, Expired, Cancelled, Recalled, Unknown:
+	case Accepted, Refused, Failed, Expired, Cancelled, Recalled, Partial, Unknown:
 		return true
 	}
 	return false

@@ -12,6 +12,8 @@ type Outcome struct {
 	Reason   Reason
 	Errcode  int    // the platform's, behind Reason; 0: none
 	Attempts int    // POSTs reserved
+	Parts    int    // of several messages: how many
+	Sent     int    // and how many of them were accepted, or by a recall taken back
 	Corrects State  // of a correction: the state that was published before
 	FailType int    // of a correction with ReasonDeliveryFailed: msg_send_fail's
 	MsgCode  string // of an accepted transfer: the code for one reply, a secret
@@ -44,6 +46,9 @@ func (r Rules) Settle(l Ledger, c Command, attempt int, a Answer, now Now) (Ledg
 		rec = newRecord(c)
 		rec.State, rec.Attempt, rec.Doubt, rec.Counts = Sending, attempt, attempt > 1, c.Verb == Send
 		rec.ReservedAt, rec.Window = At(now.Platform), l.CustomerAt
+		if a.Part > 0 {
+			rec.Parts, rec.Done, rec.First = c.Parts, a.Part-1, attempt
+		}
 	}
 	switch why, proof := r.proof(rec, c, a, now); {
 	case proof:
@@ -100,8 +105,11 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 	if c.Verb == Recall {
 		done = Recalled
 	}
+	if rec.Parts > 0 && attempt < rec.First || rec.Parts > 0 && rec.First == 0 && !rec.State.Final() {
+		return l, Result{} // of a message that is known to be accepted
+	}
 	reused := a.Kind == AnswerAccepted && rec.Zero != 0 && rec.Zero != attempt
-	if rec.State == done || rec.Fix != "" {
+	if rec.State == done || rec.Fix != "" && rec.State.Final() {
 		res := l.result(rec, c.TargetMsgID(), false)
 		res.Reused = reused && c.Verb != Recall && c.Verb != Transfer
 		return l, res
@@ -109,9 +117,17 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 	if a.Kind == AnswerAccepted {
 		rec.Zero = attempt
 	}
+	if next, more := rec.nextPart(now); more && !rec.State.Final() {
+		return l.with(next).prune(now), Result{Kind: Later, Changed: true, Reused: reused && c.Verb == Send}
+	}
 	rec.SentAt, rec.MsgCode = At(now.Platform), a.MsgCode
 	if rec.State.Final() {
 		rec.Fix, rec.FixReason = done, ReasonLateEvidence
+		if rec.Parts > 0 {
+			if rec.Done++; rec.Done < rec.Parts {
+				rec.Fix = Partial
+			}
+		}
 		rec.Counts = c.Verb == Send && rec.mayCountSince(l.CustomerAt)
 	} else {
 		rec = rec.finished(done, why, a.Code, now)
@@ -121,6 +137,11 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 		if target, ok := l.find(c.TargetMsgID()); ok {
 			if target.TakenBack = true; target.State == Unknown && target.Fix == "" {
 				target.Fix, target.FixReason = Accepted, ReasonLateEvidence // it was there to be taken back
+				if target.Parts > 0 {
+					if target.Done++; target.Done < target.Parts {
+						target.Fix = Partial
+					}
+				}
 			}
 			l = l.with(target)
 		}
@@ -192,7 +213,7 @@ func (l Ledger) result(rec Record, target string, changed bool) Result {
 		res.Corrections = append(res.Corrections, rec.correction())
 	}
 	if rec.Verb == Recall && rec.fate() == Recalled {
-		if t, ok := l.find(target); ok && t.Fix == Accepted {
+		if t, ok := l.find(target); ok && (t.Fix == Accepted || t.Fix == Partial) {
 			res.Corrections = append(res.Corrections, t.correction())
 		}
 	}
@@ -203,7 +224,7 @@ func (rec Record) outcome() Outcome {
 	return Outcome{
 		Team: rec.Team, ID: rec.ID, Verb: rec.Verb, MsgID: rec.Key,
 		State: rec.State, Reason: rec.Reason, Errcode: rec.Code, Attempts: rec.Attempt,
-		MsgCode: rec.MsgCode,
+		MsgCode: rec.MsgCode, Parts: rec.Parts, Sent: rec.Done,
 	}
 }
 

@@ -102,6 +102,7 @@ type Command struct {
 	Deadline     time.Time // reply: when its code dies, platform's clock; zero: unknown, only ExpiresAt binds
 	Target       string    // recall: the id of the command whose message is taken back, same team
 	Share        int       // send: how many of the five places the team may hold; 0: all
+	Parts        int       // send: in so many messages, whose places are reserved together; 0 and 1: one
 	State        int       // transfer: the session state asked for, 0–4
 	Servicer     string    // transfer: to whom, with state 3
 }
@@ -145,6 +146,7 @@ const (
 type Action struct {
 	Kind        ActionKind
 	Attempt     int       // Post: hand it to Settle
+	Part        int       // Post: of several messages the one to send or to take back, from 1; 0: there is one
 	MsgID       string    // Post: the msgid of the request; of a recall, the one to take back; none in a transfer
 	Outcome     Outcome   // Finish, Again: publish; Ask: what it would be if the stream has nothing newer
 	Corrections []Outcome // Again: publish too
@@ -214,7 +216,8 @@ func (r Rules) try(l Ledger, rec Record, c Command, now Now) (Ledger, Action) {
 		rec.Attempt++
 		rec.ReservedAt, rec.Window = At(now.Platform), l.CustomerAt
 		rec.Counts = c.Verb == Send
-		return l.with(rec).prune(now), Action{Kind: Post, Attempt: rec.Attempt, MsgID: c.requestMsgID()}
+		rec = rec.begunPart(l, c)
+		return l.with(rec).prune(now), Action{Kind: Post, Attempt: rec.Attempt, Part: rec.part(), MsgID: PartMsgID(c.requestMsgID(), rec.part())}
 	case !v.until.IsZero():
 		a := wait(now, v.until, c.ExpiresAt)
 		a.Held, a.Behind = v.held, v.behind
