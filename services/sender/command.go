@@ -180,7 +180,7 @@ func (s *Sender) prepareSend(j *job) error {
 		}
 	}
 	m, err := kfapi.ParseMessage(body)
-	if err != nil && !(j.cmd.Split && tooLong(err)) {
+	if err != nil && (!j.cmd.Split || !tooLong(err)) {
 		return err
 	}
 	req := kfapi.SendMsgRequest{ToUser: j.cmd.ExternalUserID, OpenKfID: j.cmd.OpenKfID, MsgID: j.ask.MsgID(), Message: m}

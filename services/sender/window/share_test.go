@@ -27,13 +27,13 @@ func TestShares(t *testing.T) {
 			team := string(rune('a' + dice.IntN(4)))
 			c := Command{Team: team, ID: fmt.Sprint(n), Conversation: "x", Verb: Send, ExpiresAt: now.Local.Add(time.Hour), Share: shares[team]}
 			next, act := r.Decide(l, c, now)
-			switch {
-			case act.Kind == Post:
+			switch act.Kind {
+			case Post:
 				answer := Answer{Kind: AnswerKind(dice.IntN(4))}
 				if l, _ = r.Settle(next, c, act.Attempt, answer, now); shares[team] > 0 && next.usedBy(team) > shares[team] {
 					t.Fatalf("team %s holds %d places, its share is %d", team, next.usedBy(team), shares[team])
 				}
-			case act.Kind == Finish:
+			case Finish:
 				l = next
 				if act.Outcome.Reason == ReasonShareSpent {
 					refused++
