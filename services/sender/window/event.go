@@ -17,12 +17,12 @@ func (l Ledger) CustomerWrote(sendTime time.Time, msgid string, seq uint64) (Led
 	changed := seq > l.CustomerSeq
 	l.CustomerSeq = max(l.CustomerSeq, seq)
 	if at != 0 && at == l.CustomerAt && msgid > l.CustomerMsgID { // two within one second: the same one wins in any order
-		l.CustomerMsgID, changed = msgid, true
+		l.CustomerMsgID, l.CustomerType, changed = msgid, "", true
 	}
 	if at <= l.CustomerAt {
 		return l, changed
 	}
-	l.CustomerAt, l.CustomerMsgID = at, msgid
+	l.CustomerAt, l.CustomerMsgID, l.CustomerType = at, msgid, ""
 	l.ExhaustedAt, l.ClosedAt, l.ClosedCode = 0, 0, 0
 	l.Records = slices.Clone(l.Records)
 	for i, rec := range l.Records {

@@ -11,6 +11,7 @@ type verdict struct {
 	until  time.Time
 	held   bool
 	behind bool
+	apart  bool
 }
 
 func (v verdict) open() bool { return v.state == "" && v.until.IsZero() }
@@ -69,7 +70,30 @@ func (r Rules) gateSend(l Ledger, rec Record, c Command, now Now) verdict {
 	if why != ReasonNone {
 		return verdict{state: Refused, reason: why, ask: true}
 	}
+	return r.gateGap(l, rec, now)
+}
+
+// gateGap keeps messages to one customer apart.
+func (r Rules) gateGap(l Ledger, rec Record, now Now) verdict {
+	if r.Gap <= 0 {
+		return verdict{}
+	}
+	if left := l.lastLeft(rec.Key).plus(r.Gap).Sub(now.Platform); left > 0 {
+		return verdict{until: now.Local.Add(left), apart: true}
+	}
 	return verdict{}
+}
+
+// lastLeft is when the newest message to the customer left that they have or may get, but for that of key.
+func (l Ledger) lastLeft(key string) (at Instant) {
+	for i := range l.Records {
+		rec := &l.Records[i]
+		if rec.Key == key || rec.Verb != Send && rec.Verb != Reply || !rec.State.Open() && rec.State != Accepted && rec.State != Unknown {
+			continue
+		}
+		at = max(at, rec.ReservedAt, rec.SentAt)
+	}
+	return at
 }
 
 // windowReason reports why no message at all may be sent in this window; ReasonNone means that one may.

@@ -52,6 +52,7 @@ type Ledger struct {
 
 	CustomerAt    Instant `json:"c,omitempty"`  // send_time of the customer's newest message
 	CustomerMsgID string  `json:"m,omitempty"`  // and its msgid
+	CustomerType  string  `json:"mt,omitempty"` // and its msgtype; the caller's to set
 	CustomerSeq   uint64  `json:"q,omitempty"`  // highest stream sequence of a customer message applied
 	AgentAt       Instant `json:"a,omitempty"`  // send_time of the newest message by a human; not counted
 	Session       int     `json:"s,omitempty"`  // as last told, at SessionAt; SessionState has the state in force

@@ -45,6 +45,7 @@ type Rules struct {
 	Tries       int           // attempts that reached, or may have reached, the platform without result
 	DupCodes    []int         // errcodes of send_msg that mean: this msgid was used; see Defaults
 	NeverRepost bool          // the platform does not refuse a used msgid: never repeat a POST in doubt
+	Gap         time.Duration // a send leaves no sooner than this after another message to the customer; 0: at once
 }
 
 // Defaults are the documented defaults. The code for a used msgid is not documented; 40058, the likely one, also stands for
@@ -65,6 +66,8 @@ func (r Rules) Validate() error {
 		return errors.New("fence must be positive, or nothing is ever posted")
 	case r.Margin < r.Fence:
 		return errors.New("margin must not be below fence, or a message is posted after its window")
+	case r.Gap < 0:
+		return errors.New("gap must not be negative")
 	case r.Grace <= r.Fence:
 		return errors.New("grace must exceed fence, or two senders post the same command at once")
 	}
@@ -153,6 +156,7 @@ type Action struct {
 	Until       time.Time // Wait: local clock
 	Held        bool      // Wait: for the end of a human session, which may be long
 	Behind      bool      // Wait: for parked commands of the same conversation, which may be long
+	Apart       bool      // Wait: for Rules.Gap
 }
 
 // Decide says what to do about c now. It reserves before every POST: what Post returns must be stored, by
@@ -220,7 +224,7 @@ func (r Rules) try(l Ledger, rec Record, c Command, now Now) (Ledger, Action) {
 		return l.with(rec).prune(now), Action{Kind: Post, Attempt: rec.Attempt, Part: rec.part(), MsgID: PartMsgID(c.requestMsgID(), rec.part())}
 	case !v.until.IsZero():
 		a := wait(now, v.until, c.ExpiresAt)
-		a.Held, a.Behind = v.held, v.behind
+		a.Held, a.Behind, a.Apart = v.held, v.behind, v.apart
 		return l, a
 	}
 	rec = rec.finished(v.state, v.reason, 0, now)
