@@ -38,7 +38,7 @@ func UsesOf(service string) Uses {
 			Streams: []string{events.StreamMessage, events.StreamCommand, events.StreamOutcome, events.StreamTimer},
 			Buckets: []string{events.BucketTokens, events.BucketLedger, events.BucketConversations, events.BucketThrottle},
 			Consumers: []Durable{{events.StreamCommand, laneSend + "0"}, {events.StreamCommand, laneReply + "0"},
-				{events.StreamMessage, DurableInbox}, {events.StreamTimer, DurableDueSender}},
+				{events.StreamMessage, DurableInbox}, {events.StreamTimer, DurableDueSender}, {events.StreamTimer, DurableDueWindow}},
 		}
 	case ServiceMedia:
 		return Uses{

@@ -168,9 +168,11 @@ const (
 	DurableDueSyncer  = "due-syncer" // KF_TIMER
 	DurableDueSender  = "due-sender" // KF_TIMER
 	DurableDueMedia   = "due-media"  // KF_TIMER
+	DurableDueWindow  = "due-window" // KF_TIMER: windows that close, for the sender
 	ServiceSyncer     = "syncer"     // service token of timers
 	ServiceSender     = "sender"
-	ServiceMedia      = "media" // the part of the syncer that fetches files
+	ServiceMedia      = "media"  // the part of the syncer that fetches files
+	ServiceWindow     = "window" // the part of the sender that tells of windows
 	laneSync          = "sync-"
 	laneSend          = "send-"
 	laneReply         = "reply-"
@@ -209,6 +211,7 @@ func (t Topology) Consumers() []Consumer {
 	add(events.StreamTimer, DurableDueSyncer, 64, events.DueFilter(ServiceSyncer))
 	add(events.StreamTimer, DurableDueSender, 64, events.DueFilter(ServiceSender))
 	add(events.StreamTimer, DurableDueMedia, 64, events.DueFilter(ServiceMedia))
+	add(events.StreamTimer, DurableDueWindow, 64, events.DueFilter(ServiceWindow))
 	return cs
 }
 

@@ -115,16 +115,33 @@ type Dead struct {
 
 // Conversation is the value of a key in kf_conversations: what a team should
 // know before it writes a word. The zero value is a customer never heard of.
+// It is for all teams, and so names no team and no command.
 type Conversation struct {
-	Corp           string     `json:"corp"`
-	OpenKfID       string     `json:"open_kfid"`
-	ExternalUserID string     `json:"external_userid"`
-	WindowEndsAt   *time.Time `json:"window_ends_at,omitempty"` // nil: the customer never wrote
-	SendsLeft      int        `json:"sends_left"`               // 0–5
-	SessionState   int        `json:"session_state"`            // 0 new, 1 assistant, 2 pool, 3 human, 4 ended
-	Servicer       string     `json:"servicer_userid,omitempty"`
-	Generation     uint64     `json:"generation"` // rises when a human takes over
-	UpdatedAt      time.Time  `json:"updated_at"`
+	Corp           string       `json:"corp"`
+	OpenKfID       string       `json:"open_kfid"`
+	ExternalUserID string       `json:"external_userid"`
+	WindowEndsAt   *time.Time   `json:"window_ends_at,omitempty"`  // nil: the customer never wrote
+	SendsLeft      int          `json:"sends_left"`                // 0–5; 0 when the window is over, spent, or the platform said so
+	SessionState   int          `json:"session_state"`             // 0 new, 1 assistant, 2 pool, 3 human, 4 ended
+	Servicer       string       `json:"servicer_userid,omitempty"` // who holds it, in state 3
+	Generation     uint64       `json:"generation"`                // rises when a human takes over; 0: none ever did
+	LastMessage    *LastMessage `json:"last_message,omitempty"`    // the customer's; nil: never, or not known any more
+	LastSend       *LastSend    `json:"last_send,omitempty"`       // ours; nil: none in the last three days
+	Revision       uint64       `json:"revision"`                  // rises with what it tells: of two views the one with the higher is the newer
+	UpdatedAt      time.Time    `json:"updated_at"`
+}
+
+// LastMessage names a customer's newest message, and never says what is in it.
+type LastMessage struct {
+	MsgID   string    `json:"msgid"`
+	At      time.Time `json:"at"`                // the platform's send_time: whole seconds
+	MsgType string    `json:"msgtype,omitempty"` // "": not known any more
+}
+
+// LastSend names the newest message of ours that the platform accepted, a reply to an event included.
+type LastSend struct {
+	MsgID string    `json:"msgid"`
+	At    time.Time `json:"at"` // accepted no later than this, platform's clock
 }
 
 // AccessToken is the value of a key in kf_tokens.

@@ -52,7 +52,7 @@ type job struct {
 	upload   string  // its key in [events.BucketUploads]
 	uploaded bool    // it was uploaded for this attempt
 	flaw     refusal // what is wrong with it, where that was found later
-	told     *view   // what the teams were told of the ledger as it is
+	anew     bool          // its ledger was made anew: nobody watches the window
 }
 
 // said is what an accepted request brought back.

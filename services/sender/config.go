@@ -22,6 +22,8 @@ type Config struct {
 	MsgidIdempotent bool          `split_words:"true" default:"true" desc:"WeChat refuses a msgid it has seen, as it documents; false: never repeat a request in doubt"`
 	DupMsgidCodes   []int         `split_words:"true" default:"40058" desc:"errcodes by which WeChat refuses a msgid it has seen"`
 	API             api.Config    // requests for other calls: KF_SENDER_API_…
+	MinGap          time.Duration `split_words:"true" default:"0s" desc:"least time between two messages to one customer; a later one waits, in its order"`
+	WindowEvents    bool          `split_words:"true" default:"true" desc:"tell of windows on kf.event: window_closing, last_slot, window_closed"`
 	WelcomeText     string        `split_words:"true" desc:"text with which the sender itself welcomes a customer who enters; empty: the teams do, or nobody"`
 }
 
@@ -43,6 +45,9 @@ func (c Config) Validate() error {
 	}
 	if c.FreshWait < 0 || c.FreshWait > 10*time.Minute {
 		fail("KF_SENDER_FRESH_WAIT is %v and must be 0s to 10m", c.FreshWait)
+	}
+	if c.MinGap < 0 || c.MinGap > time.Minute {
+		fail("KF_SENDER_MIN_GAP is %v and must be 0s to 1m: five messages would outlive the time that a command may wait", c.MinGap)
 	}
 	for _, f := range []struct {
 		name string
@@ -75,7 +80,7 @@ func (c Config) Validate() error {
 // one request and the write of its answer can last: sooner, a second sender would post while the first still does.
 func (c Config) rules() window.Rules {
 	r := window.Defaults()
-	r.Tries, r.DupCodes, r.NeverRepost = c.Tries, c.DupMsgidCodes, !c.MsgidIdempotent
+	r.Tries, r.DupCodes, r.NeverRepost, r.Gap = c.Tries, c.DupMsgidCodes, !c.MsgidIdempotent, c.MinGap
 	r.Grace = max(r.Grace, r.Fence+c.PostTimeout+settleTime)
 	return r
 }

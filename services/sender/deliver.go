@@ -59,6 +59,12 @@ func (s *Sender) turn(ctx context.Context, j *job) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	j.anew = j.anew || in.fresh
+	if j.ask.Generation != nil { // a takeover that the inbox has not read yet counts too
+		if in.Ledger, err = s.freshSessions(ctx, j.subject, in.Ledger); err != nil {
+			return false, err
+		}
+	}
 	now := s.clock(in.Ledger, in.fresh)
 	next, act := s.rules.Decide(in.Ledger, j.ask, now)
 	if act.Kind == window.Ask {
@@ -132,13 +138,13 @@ func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledg
 		return false, err
 	}
 	s.hook("reserved")
-	told := s.preview(ctx, j, next)
+	answered := s.preview(ctx, j, entry{Ledger: next, revision: rev})
 	j.part, j.msgid = act.Part, act.MsgID
 	answer, got := s.post(ctx, j, now.Local)
 	answer.Part = act.Part
 	answer = s.staleMedia(ctx, j, answer)
 	j.paid = false
-	told()
+	answered()
 	answer.MsgCode = got.msgCode
 	s.hook("posted")
 	s.observe(ctx, j, act.Attempt, answer, got)
@@ -172,7 +178,6 @@ func (s *Sender) settle(ctx context.Context, j *job, in entry, attempt int, a wi
 			}
 		}
 		in, err = s.load(ctx, j.conversation(), j.subject)
-		j.told = nil
 	}
 }
 
@@ -186,6 +191,7 @@ func (s *Sender) settled(ctx context.Context, j *job, in entry, res window.Resul
 	case window.Finished:
 		return true, s.conclude(ctx, j, in, res.Outcome, res.Corrections, got, res.Changed)
 	case window.Later:
+		defer s.show(ctx, j, in)()
 		return s.wait(ctx, j, in, window.Action{Until: s.now().Add(res.After)})
 	}
 	return false, nil
@@ -207,10 +213,13 @@ func (s *Sender) observe(ctx context.Context, j *job, attempt int, a window.Answ
 	}
 }
 
+// gapInLane is how long a lane waits for the gap between two messages to one customer. Other customers are behind it.
+const gapInLane = 250 * time.Millisecond
+
 // wait lets time pass until a command is decided again: here, if its lane can bear it, and else aside.
 func (s *Sender) wait(ctx context.Context, j *job, in entry, act window.Action) (done bool, err error) {
 	d := act.Until.Sub(s.now())
-	if act.Held || act.Behind || j.waited+d > s.cfg.LaneWait {
+	if act.Held || act.Behind || act.Apart && d > gapInLane || j.waited+d > s.cfg.LaneWait {
 		return s.park(ctx, j, in, d, act)
 	}
 	s.metrics.holds.WithLabelValues("lane").Inc()

@@ -69,11 +69,16 @@ func (s *Sender) freshen(ctx context.Context, who events.Subject, l window.Ledge
 	if err != nil {
 		return l, err
 	}
+	return s.freshSessions(ctx, who, l)
+}
+
+// freshSessions does the same with the changes of its session alone.
+func (s *Sender) freshSessions(ctx context.Context, who events.Subject, l window.Ledger) (window.Ledger, error) {
 	at := from{time: s.now().Add(-horizon)}
 	if l.SessionSeq > 0 {
 		at = from{seq: l.SessionSeq + 1}
 	}
-	err = s.walk(ctx, events.StreamMessage, of(who, events.KindEvent, eventSession), at, func(m bus.Stored) (bool, error) {
+	err := s.walk(ctx, events.StreamMessage, of(who, events.KindEvent, eventSession), at, func(m bus.Stored) (bool, error) {
 		if it, ok := item(m); ok {
 			l, _ = sessionChanged(l, it, m.Seq)
 		}
@@ -125,7 +130,11 @@ func messageCame(l window.Ledger, it kfapi.Item, seq uint64) (window.Ledger, boo
 	case it.SendTime <= 0:
 		return l, false
 	case it.Origin == kfapi.OriginCustomer:
-		return l.CustomerWrote(at, it.MsgID, seq)
+		l, changed := l.CustomerWrote(at, it.MsgID, seq)
+		if l.CustomerMsgID == it.MsgID && l.CustomerType != it.MsgType { // it is the newest
+			l.CustomerType, changed = it.MsgType, true
+		}
+		return l, changed
 	case it.Origin == kfapi.OriginServicer:
 		return l.AgentWrote(at)
 	}

@@ -56,12 +56,20 @@ func (in inbound) party() party { return party{in.who, in.item.OpenKfID, in.item
 func (s *Sender) note(ctx context.Context, in inbound, apply func(window.Ledger, kfapi.Item, uint64) (window.Ledger, bool)) error {
 	key := in.who.ConversationKey()
 	now, changed, err := s.change(ctx, key, in.who, func(l window.Ledger) (window.Ledger, bool) { return apply(l, in.item, in.Seq) })
-	if err != nil || !changed && in.Delivered < 2 { // of a repeat nobody knows how far it came
+	// Of a repeat nobody knows how far it came, and a command may have noted it, which found it in the stream first.
+	if err != nil || !changed && in.Delivered < 2 && in.Seq != now.CustomerSeq && in.Seq != now.SessionSeq {
 		return err
 	}
 	s.hook("noted")
-	if err := s.tell(ctx, in.party()); err != nil {
-		return err
+	var watching error
+	watched := beside(func() {
+		if in.who.Kind == events.KindMessage {
+			watching = s.watch(ctx, in.party(), now.Ledger)
+		}
+	})
+	told := s.tell(ctx, in.party(), now)
+	if watched(); told != nil || watching != nil {
+		return errors.Join(told, watching)
 	}
 	return s.wakeNext(ctx, key, now.Ledger)
 }
@@ -89,5 +97,5 @@ func (s *Sender) failed(ctx context.Context, in inbound) error {
 			return err
 		}
 	}
-	return errors.Join(s.tell(ctx, in.party()), s.wakeNext(ctx, key, now.Ledger))
+	return errors.Join(s.tell(ctx, in.party(), now), s.wakeNext(ctx, key, now.Ledger))
 }

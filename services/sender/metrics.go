@@ -23,6 +23,7 @@ type metrics struct {
 	rebuilt     prometheus.Counter
 	reused      prometheus.Counter
 	warned      prometheus.Counter
+	windows     *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -56,6 +57,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		fenced:      counter("fenced_total", "Requests not made because too much time had passed since they were decided."),
 		rebuilt:     counter("ledgers_unreadable_total", "Ledgers that could not be read and were made anew from the streams."),
 		reused:      counter("msgid_reuse_accepted_total", "Times WeChat accepted one msgid twice; anything but 0 needs a person."),
+		windows:     counters("window_events_total", "Events of windows published.", "event"),
 		warned:      counter("json_warnings_total", "Requests accepted with the warning that their JSON was not wholly understood."),
 	}
 	return m, errors.Join(errs...)

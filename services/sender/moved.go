@@ -24,7 +24,7 @@ func (s *Sender) moved(ctx context.Context, r kfapi.ServiceStateTransRequest) {
 			return l.Moved(int(r.ServiceState), r.ServicerUserID, s.clock(l, false)), true
 		})
 		if err == nil {
-			err = errors.Join(s.tell(ctx, party{who, r.OpenKfID, r.ExternalUserID}), s.wakeNext(ctx, key, now.Ledger))
+			err = errors.Join(s.tell(ctx, party{who, r.OpenKfID, r.ExternalUserID}, now), s.wakeNext(ctx, key, now.Ledger))
 			if err != nil {
 				s.log.Warn().Err(err).Str("open_kfid", r.OpenKfID).Msg("the conversation's view is not written; its next change will be")
 			}

@@ -77,7 +77,7 @@ func (s *Sender) published(ctx context.Context, subject, id string, since time.T
 
 // conclude publishes what became of a command, and lets those who wait for it go on. news is as for publish.
 func (s *Sender) conclude(ctx context.Context, j *job, in entry, o window.Outcome, corrections []window.Outcome, got said, news bool) error {
-	defer s.show(ctx, j, in.Ledger)()
+	defer s.show(ctx, j, in)()
 	l := in.Ledger
 	since, trace := s.decidedAt(l, o), traceOf(j.cmd.TraceParent)
 	out := s.outcome(j.party(), l, o)
@@ -100,6 +100,9 @@ func (s *Sender) conclude(ctx context.Context, j *job, in entry, o window.Outcom
 	}
 	s.metrics.seconds.WithLabelValues(out.Verb).Observe(s.now().Sub(j.cmd.StoredAt).Seconds())
 	s.hook("published")
+	if err := s.concluded(ctx, j, l, o, news); err != nil {
+		return err
+	}
 	return s.release(ctx, j, l, o)
 }
 

@@ -113,7 +113,7 @@ func TestTransitionByRequest(t *testing.T) {
 		t.Errorf("posted %d times into a human's session", n)
 	}
 	w.command(events.VerbSend, ann, "held", with(text(), obj{"in_human_session": "hold"}))
-	testkit.Eventually(t, "the command to be held", func() bool { return w.count(events.StreamTimer, "kf.timer.>") > 0 })
+	testkit.Eventually(t, "the command to be held", func() bool { return w.count(events.StreamTimer, "kf.timer.sender.>") > 0 })
 	w.request("service_state/trans", obj{"open_kfid": desk, "external_userid": ann, "service_state": 4})
 	w.wrote(ann, -time.Second)
 	w.want("held", "accepted")

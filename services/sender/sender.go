@@ -140,6 +140,9 @@ func (s *Sender) Run(ctx context.Context) error {
 				return s.bus.ConsumeDurable(ctx, events.StreamTimer, bus.DurableDueSender, o, s.due)
 			})
 		}
+		s.keep(ctx, g, "windows", func(ctx context.Context) error {
+			return s.bus.ConsumeDurable(ctx, events.StreamTimer, bus.DurableDueWindow, o, s.windowDue)
+		})
 		for range s.cfg.InboxWorkers {
 			s.keep(ctx, g, "inbox", func(ctx context.Context) error {
 				return s.bus.ConsumeDurable(ctx, events.StreamMessage, bus.DurableInbox, o, s.inbox)

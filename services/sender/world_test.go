@@ -97,11 +97,16 @@ func lanes(n int) option {
 
 func newWorld(t testing.TB, opts ...option) *world {
 	t.Helper()
+	return newWorldOn(t, testkit.NATS(t), opts...)
+}
+
+func newWorldOn(t testing.TB, srv *localnats.Server, opts ...option) *world {
+	t.Helper()
 	topology, cfg := testkit.Small(), kfsim.Config{Seed: 1}
 	for _, o := range opts {
 		o(&topology, &cfg)
 	}
-	w := &world{TB: t, srv: testkit.NATS(t)}
+	w := &world{TB: t, srv: srv}
 	w.bus = testkit.Connect(t, w.srv, "test")
 	_, err := w.bus.Apply(testkit.Context(t), topology)
 	w.must(err)
@@ -219,7 +224,7 @@ type replica struct {
 
 func testConfig() Config {
 	return Config{PostTimeout: 4 * time.Second, Tries: 4, LaneWait: 5 * time.Second, DueWorkers: 2, InboxWorkers: 2,
-		CallsPerMinute: 9500, CallsPerHour: 145000, MsgidIdempotent: true, DupMsgidCodes: []int{40058},
+		CallsPerMinute: 9500, CallsPerHour: 145000, MsgidIdempotent: true, WindowEvents: true, DupMsgidCodes: []int{40058},
 		API: api.Config{Timeout: 10 * time.Second, MediaTimeout: 30 * time.Second, InHand: 32, MediaInHand: 8}}
 }
 
@@ -407,8 +412,8 @@ func (w *world) read(stream, durable, subject string) bool {
 func (w *world) quiet() {
 	w.Helper()
 	testkit.Eventually(w, "all commands to be done", func() bool {
-		return w.count(events.StreamCommand, ">") == 0 && w.count(events.StreamTimer, "kf.timer.>") == 0 &&
-			w.read(events.StreamTimer, bus.DurableDueSender, "kf.due.>")
+		return w.count(events.StreamCommand, ">") == 0 && w.count(events.StreamTimer, "kf.timer.sender.>") == 0 &&
+			w.read(events.StreamTimer, bus.DurableDueSender, "kf.due.sender.>")
 	})
 	w.noted()
 }
