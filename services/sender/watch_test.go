@@ -44,12 +44,17 @@ func (w *world) ring(user string) {
 
 func (w *world) trigger(user string) {
 	w.Helper()
-	key := events.ConversationKey(corp, desk, user)
-	due := events.DueSubject(bus.ServiceWindow, key)
-	before := w.count(events.StreamTimer, due)
 	body, err := json.Marshal(watched{desk, user})
 	w.must(err)
-	w.must(w.bus.Arm(w.ctx(), bus.ServiceWindow, key, time.Now(), body))
+	w.fire(bus.ServiceWindow, events.ConversationKey(corp, desk, user), body)
+}
+
+// fire makes a timer due.
+func (w *world) fire(service, key string, body []byte) {
+	w.Helper()
+	due := events.DueSubject(service, key)
+	before := w.count(events.StreamTimer, due)
+	w.must(w.bus.Arm(w.ctx(), service, key, time.Now(), body))
 	testkit.Eventually(w, "the timer to be due", func() bool { return w.count(events.StreamTimer, due) > before })
 }
 
