@@ -59,7 +59,11 @@ func detail(o window.Outcome) string {
 	case window.ReasonAbandoned:
 		return "the command was removed from the stream after an attempt"
 	case window.ReasonDeliveryFailed:
-		return fmt.Sprintf("WeChat accepted the message and then did not deliver it (fail_type %d)", o.FailType)
+		why := "which no document names"
+		if info, ok := kfapi.LookupFail(kfapi.FailType(o.FailType)); ok {
+			why = info.Meaning
+		}
+		return fmt.Sprintf("WeChat accepted the message and then did not deliver it (fail_type %d: %s)", o.FailType, why)
 	}
 	if info, ok := kfapi.Lookup(o.Errcode); ok {
 		return fmt.Sprintf("WeChat answers errcode %d: %s", o.Errcode, info.Meaning)

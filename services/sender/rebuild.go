@@ -50,7 +50,7 @@ func remember(l window.Ledger, conversation string, o events.Outcome) window.Led
 	case o.Corrects != "" && i >= 0:
 		rec := &l.Records[i]
 		rec.Fix, rec.FixReason, rec.FailType = window.State(o.State), window.Reason(o.Reason), o.FailType
-		gone := rec.Fix == window.Failed && (o.FailType == 4 || o.FailType == 6) // the platform took its place back
+		gone := rec.Fix == window.Failed && window.GivesBack(o.FailType)
 		if rec.Parts > 0 {
 			rec.Done = o.PartsSent
 			if gone {

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -299,6 +300,58 @@ func TestFailedDeliveryIsCorrectedOnce(t *testing.T) {
 	}
 	if v := w.view(ann); v.SendsLeft != 0 { // the platform said that the five are spent
 		t.Errorf("view: %d sends left after fail_type 6, want 0", v.SendsLeft)
+	}
+}
+
+// Each fail_type that a document names: one correction, which says what it means, and what it leaves of the window; also
+// after the ledger was lost.
+func TestFailTypes(t *testing.T) {
+	types := kfapi.FailTypes()
+	w := newWorld(t)
+	for _, f := range types {
+		w.customer(fmt.Sprint("wmFAIL", f.Type))
+		w.says(fmt.Sprint("wmFAIL", f.Type))
+	}
+	w.start()
+	w.noted()
+	for _, f := range types {
+		user, id := fmt.Sprint("wmFAIL", f.Type), fmt.Sprint("f", f.Type)
+		w.send(user, id)
+		w.want(id, "accepted")
+		w.must(w.sim.FailSend(kfsim.FailSend{OpenKfID: desk, MsgID: msgID(user, id), FailType: int(f.Type)}))
+	}
+	w.pump()
+	w.noted()
+	for _, f := range types {
+		user, id := fmt.Sprint("wmFAIL", f.Type), fmt.Sprint("f", f.Type)
+		testkit.Eventually(t, "the correction of "+id, func() bool { return len(w.of(id)) == 2 })
+		c := w.of(id)[1]
+		if c.State != "failed" || c.Reason != "delivery_failed" || c.FailType != int(f.Type) || !strings.Contains(c.Detail, f.Meaning) {
+			t.Errorf("type %d: got %+v", f.Type, c.Outcome)
+		}
+		used, next := 1, "accepted/"
+		switch f.Type {
+		case 4:
+			used, next = 0, "refused/window_closed"
+		case 5:
+			next = "refused/session_state"
+		case 6:
+			used, next = 0, "refused/quota_spent"
+		}
+		if l, _ := w.ledger(user); l.Used() != used {
+			t.Errorf("type %d: got %d places taken, want %d", f.Type, l.Used(), used)
+		}
+		w.send(user, "next-"+id)
+		w.want("next-"+id, next)
+		w.purgeLedger(user)
+		if next != "accepted/" {
+			used-- // what is sent now is not refused: that the platform said so is not in the streams
+		}
+		w.send(user, "then-"+id)
+		w.want("then-"+id, "accepted")
+		if l, _ := w.ledger(user); l.Used() != used+2 {
+			t.Errorf("type %d, made anew: got %d places taken, want %d", f.Type, l.Used(), used+2)
+		}
 	}
 }
 

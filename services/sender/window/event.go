@@ -107,18 +107,28 @@ func (l Ledger) SendFailed(failMsgID string, failType int, sendTime time.Time, n
 	}
 	rec.Counts = rec.Counts && rec.mayCountSince(l.CustomerAt)
 	rec.Fix, rec.FixReason, rec.FailType = Failed, ReasonDeliveryFailed, failType
+	rec.Counts = rec.Counts && !GivesBack(failType)
 	switch failType {
-	case 4:
-		rec.Counts = false
+	case failWindow:
 		l = l.mark(codeWindow, rec, sendTime)
-	case 5:
+	case failEnded:
 		l = l.mark(codeEnded, rec, sendTime)
-	case 6:
-		rec.Counts = false
+	case failQuota:
 		l = l.mark(codeQuota, rec, sendTime)
 	}
 	return l.with(rec), l.result(rec, "", true)
 }
+
+// The fail_types that speak of the window. Of all others it is not known that the message was not counted, so it is.
+const (
+	failWindow = 4 // more than 48 hours
+	failEnded  = 5 // the session was closed
+	failQuota  = 6 // more than five
+)
+
+// GivesBack reports whether a message that failed with this fail_type takes none of the five places: the platform says that
+// it was outside of them.
+func GivesBack(failType int) bool { return failType == failWindow || failType == failQuota }
 
 // mark remembers that the platform called the window closed or spent, unless the customer wrote since rec was posted.
 func (l Ledger) mark(code int, rec Record, platform time.Time) Ledger {

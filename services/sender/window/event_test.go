@@ -242,6 +242,36 @@ func TestSendFailed(t *testing.T) {
 	}
 }
 
+// Each fail_type that is documented, or was, and some that are not.
+func TestSendFailedByType(t *testing.T) {
+	for failType := -1; failType <= 20; failType++ {
+		used, next := 1, ReasonNone
+		switch failType {
+		case 4:
+			used, next = 0, ReasonWindowClosed
+		case 5:
+			next = ReasonSessionState
+		case 6:
+			used, next = 0, ReasonQuotaSpent
+		}
+		s1 := send("s1")
+		l, res := accepted(t, opened(), s1, after(0)).SendFailed(s1.MsgID(), failType, t0.Add(time.Second), after(time.Second))
+		if len(res.Corrections) != 1 || res.Corrections[0].FailType != failType || res.Corrections[0].State != Failed {
+			t.Errorf("type %d: got %+v, want one correction", failType, res)
+		}
+		if l.Used() != used || GivesBack(failType) != (used == 0) {
+			t.Errorf("type %d: got %d places taken, want %d", failType, l.Used(), used)
+		}
+		if _, a := rules.Decide(l, send("s2"), after(time.Minute)); a.Outcome.Reason != next {
+			t.Errorf("type %d: the next send got %+v, want %q", failType, a, next)
+		}
+		l, _ = l.CustomerWrote(t0.Add(time.Hour), "m2", 2)
+		if _, a := rules.Decide(l, send("s3"), after(time.Hour)); a.Kind != Post || l.Used() != 0 {
+			t.Errorf("type %d: after the customer's next message got %+v with %d places taken, want a post", failType, a, l.Used())
+		}
+	}
+}
+
 func TestView(t *testing.T) {
 	human, _ := spent(t, 2).SessionChanged(1, t0.Add(time.Minute), 2)
 	human, _ = human.AgentWrote(t0.Add(2 * time.Minute))
