@@ -184,8 +184,8 @@ func TestFiveAndTheSixth(t *testing.T) {
 	if n := s.sim.Calls("kf/send_msg") - before; n != 0 {
 		t.Errorf("the platform was asked %d times", n)
 	}
-	// Two seconds are what the clocks of the platform may be apart: a send and a message closer
-	// than that could be in either order, and the sixth would then be one too many.
+	// By our clocks a send and a message less than two seconds apart could be in either order, and
+	// the sixth would then be one too many.
 	s.sim.Clock().Advance(5 * time.Second)
 	s.say("another question")
 	next()

@@ -15,10 +15,10 @@ func TestCustomerWroteGivesPlacesBack(t *testing.T) {
 	}{
 		{"older message", -time.Hour, 5},
 		{"the same second", 0, 5},
-		{"between the answers: learned of late", 3 * time.Second, 5},
-		{"within the clocks' error of the first", 3*time.Second + 999*time.Millisecond, 4},
-		{"within the clocks' error of the last", 7 * time.Second, 1},
-		{"after all", 7*time.Second + time.Millisecond, 0},
+		{"between the answers: learned of late", 2 * time.Second, 5},
+		{"after the clock's error of the first", 2*time.Second + 999*time.Millisecond, 4},
+		{"within the clock's error of the last", 6 * time.Second, 1},
+		{"after all", 6*time.Second + time.Millisecond, 0},
 	} {
 		l, _ := spent(t, 5).CustomerWrote(t0.Add(tc.at), "m2", 2)
 		if l.Used() != tc.used {

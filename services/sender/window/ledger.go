@@ -40,7 +40,7 @@ const (
 	tombKeep   = 48 * time.Hour  // a recall still stops a send that comes this much later: the longest expiry
 	staleAfter = time.Hour       // so long after its expiry nobody will come back with a command
 	lateEffect = 2 * time.Minute // a POST has its effect within this time of its reservation, or never
-	skew       = 2 * time.Second // two readings of the platform's clock, send_time's whole seconds included, differ by less
+	skew       = time.Second     // our estimate of the platform's clock is wrong by less; see Record.mayCountSince
 	maxRecords = 1024            // see Ledger.Records
 	version    = 1
 )
@@ -135,7 +135,11 @@ func (rec Record) tookEffectBy() time.Time {
 	return by
 }
 
-// mayCountSince reports whether the platform may count rec among the five that follow the customer's message at at.
+// mayCountSince reports whether the platform may count rec among the five that follow the customer's message at at. That
+// message came at or within the second after at, as send_time is cut, and rec was accepted no later than our estimate of the
+// platform's clock said, which is wrong by less than skew: half a second for its Date, half a round trip, and the rest for
+// the difference between its own machines. So what is let go was accepted before for certain, and of what came within the
+// two seconds before the customer's message some is kept that need not be.
 func (rec Record) mayCountSince(at Instant) bool {
 	return !rec.State.Final() || !rec.tookEffectBy().Add(skew).Before(at.Time())
 }
