@@ -55,21 +55,21 @@ func (in inbound) party() party { return party{in.who, in.item.OpenKfID, in.item
 // note applies an item to its ledger, tells the teams, and wakes who waited for it.
 func (s *Sender) note(ctx context.Context, in inbound, apply func(window.Ledger, kfapi.Item, uint64) (window.Ledger, bool)) error {
 	key := in.who.ConversationKey()
+	alone, _ := apply(window.Ledger{}, in.item, in.Seq)
+	if err := s.watch(ctx, in.party(), alone); err != nil {
+		return err
+	}
 	now, changed, err := s.change(ctx, key, in.who, func(l window.Ledger) (window.Ledger, bool) { return apply(l, in.item, in.Seq) })
+	if err == nil && alone.CustomerAt != 0 && s.nearlySpent(now.Ledger) { // the timer may have been set for that when it was replaced
+		err = s.watchFor(ctx, in.party(), 0, s.bus.Arm)
+	}
 	// Of a repeat nobody knows how far it came, and a command may have noted it, which found it in the stream first.
 	if err != nil || !changed && in.Delivered < 2 && in.Seq != now.CustomerSeq && in.Seq != now.SessionSeq {
 		return err
 	}
 	s.hook("noted")
-	var watching error
-	watched := beside(func() {
-		if in.who.Kind == events.KindMessage {
-			watching = s.watch(ctx, in.party(), now.Ledger)
-		}
-	})
-	told := s.tell(ctx, in.party(), now)
-	if watched(); told != nil || watching != nil {
-		return errors.Join(told, watching)
+	if err := s.tell(ctx, in.party(), now); err != nil {
+		return err
 	}
 	return s.wakeNext(ctx, key, now.Ledger)
 }

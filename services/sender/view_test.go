@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfsim"
@@ -104,37 +106,23 @@ func TestViewTellsOfARequestThatTakesLong(t *testing.T) {
 	w.shown(ann, "the answer", func(c events.Conversation) bool { return c.LastSend != nil })
 }
 
-// history is what a bucket told of a conversation, from its first view on.
-func (w *world) history(user string) (stop func() []events.Conversation) {
+// history makes the bucket keep every view, and returns all of a conversation's when asked.
+func (w *world) history(user string) (all func() []events.Conversation) {
 	w.Helper()
-	kv, err := w.bus.JS.KeyValue(w.ctx(), events.BucketConversations)
-	w.must(err)
-	ctx, cancel := context.WithCancel(context.Background())
-	watch, err := kv.Watch(ctx, events.ConversationKey(corp, desk, user), jetstream.IncludeHistory())
-	w.must(err)
-	list, done := []events.Conversation{}, make(chan struct{})
-	var last uint64
-	var mu sync.Mutex
-	go func() {
-		defer close(done)
-		for e := range watch.Updates() {
-			var c events.Conversation
-			if e != nil && json.Unmarshal(e.Value(), &c) == nil {
-				mu.Lock()
-				list, last = append(list, c), e.Revision()
-				mu.Unlock()
-			}
-		}
-	}()
-	return func() []events.Conversation {
+	const stream = "KV_" + events.BucketConversations
+	w.stream(stream, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1000 })
+	return func() (list []events.Conversation) {
 		w.Helper()
-		e, err := w.bus.Read(w.ctx(), events.BucketConversations, events.ConversationKey(corp, desk, user))
-		w.must(err)
-		testkit.Eventually(w, "the last view", func() bool { mu.Lock(); defer mu.Unlock(); return last >= e.Revision })
-		w.must(watch.Stop())
-		cancel()
-		<-done
-		return list
+		for seq := uint64(1); ; {
+			m, err := w.bus.Next(w.ctx(), stream, seq, "$KV."+events.BucketConversations+"."+events.ConversationKey(corp, desk, user))
+			if errors.Is(err, bus.ErrNotFound) {
+				return list
+			}
+			w.must(err)
+			var c events.Conversation
+			w.must(json.Unmarshal(m.Data, &c))
+			list, seq = append(list, c), m.Seq+1
+		}
 	}
 }
 
@@ -158,7 +146,7 @@ func TestViewNeverGoesBack(t *testing.T) {
 		w.must(err)
 		known = append(known, in)
 	}
-	stop := w.history(ann)
+	all := w.history(ann)
 	for i, in := range known { // each is told about when it was written, and perhaps much later again
 		results := make(chan error)
 		told := []entry{in, known[dice.IntN(i+1)], known[dice.IntN(i+1)], known[dice.IntN(i+1)]}
@@ -170,7 +158,7 @@ func TestViewNeverGoesBack(t *testing.T) {
 			w.must(<-results)
 		}
 	}
-	list := stop()
+	list := all()
 	for i := 1; i < len(list); i++ {
 		if list[i].Revision < list[i-1].Revision || list[i].LastMessage.At.Before(list[i-1].LastMessage.At) {
 			t.Errorf("view %d of revision %d follows one of %d", i, list[i].Revision, list[i-1].Revision)
@@ -191,7 +179,7 @@ func TestViewOfOneLedger(t *testing.T) {
 		return l.CustomerWrote(time.Now().Add(-window.Length+time.Minute), "m", 1)
 	})
 	w.must(err)
-	stop := w.history(ann)
+	all := w.history(ann)
 	for range 3 {
 		w.must(a.tell(w.ctx(), p, in))
 	}
@@ -199,7 +187,7 @@ func TestViewOfOneLedger(t *testing.T) {
 	w.must(a.tell(w.ctx(), p, in))
 	w.pass(-2 * time.Minute) // a clock that is behind
 	w.must(a.tell(w.ctx(), p, in))
-	list := stop()
+	list := all()
 	if len(list) != 2 || list[0].SendsLeft != 5 || list[1].SendsLeft != 0 {
 		t.Errorf("got %d views, %+v; want one with 5 sends left, then one with none", len(list), list)
 	}

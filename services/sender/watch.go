@@ -16,8 +16,9 @@ import (
 )
 
 // A window changes although nobody does anything: it comes near its end, and to it. Each conversation has one timer for
-// that. It is set when the customer writes, which replaces the one before; when it is due, the ledger and the stream say
-// what of it is true, and it is set for what comes next. So a timer that is early, late, or there twice, does no harm.
+// that. It is set when the customer writes, before the ledger knows, which replaces the one before; when it is due, the
+// ledger and the stream say what is true, and it is set for what comes next, unless somebody has set it meanwhile. So a
+// timer that is early, late, or there twice, does no harm, and none is lost.
 
 // watched is what a conversation's timer holds.
 type watched struct {
@@ -25,26 +26,28 @@ type watched struct {
 	ExternalUserID string `json:"external_userid"`
 }
 
-// watch sets the timer of a conversation for the next that happens to its window by itself; now, if the window is over
-// already or its last slot is to be told of.
+// watch sets the timer of a conversation for the next that happens by itself to the window that l has; now, if the window
+// is closing already or over.
 func (s *Sender) watch(ctx context.Context, p party, l window.Ledger) error {
 	now := s.clock(l, true)
 	phase, next := l.Phase(now)
-	switch {
-	case phase == window.NoWindow:
+	if phase == window.NoWindow {
 		return nil
-	case phase == window.Opened && !s.nearlySpent(l):
-		return s.watchFor(ctx, p, next.Sub(now.Platform))
 	}
-	return s.watchFor(ctx, p, 0)
+	if phase != window.Opened {
+		next = now.Platform
+	}
+	return s.watchFor(ctx, p, next.Sub(now.Platform), s.bus.Arm)
 }
 
-func (s *Sender) watchFor(ctx context.Context, p party, d time.Duration) error {
+// watchFor sets the timer of a conversation, by one of the two ways of the bus.
+func (s *Sender) watchFor(ctx context.Context, p party, d time.Duration,
+	arm func(ctx context.Context, service, key string, at time.Time, body []byte) error) error {
 	body, err := json.Marshal(watched{p.openKfID, p.externalUserID})
 	if err != nil {
 		return fmt.Errorf("watch a window: %w", err)
 	}
-	return s.bus.Arm(ctx, bus.ServiceWindow, p.subject.ConversationKey(), time.Now().Add(max(d, 0)), body)
+	return arm(ctx, bus.ServiceWindow, p.subject.ConversationKey(), time.Now().Add(max(d, 0)), body)
 }
 
 func (s *Sender) nearlySpent(l window.Ledger) bool {
@@ -55,7 +58,10 @@ func (s *Sender) nearlySpent(l window.Ledger) bool {
 // repeat nobody knows how far it came.
 func (s *Sender) concluded(ctx context.Context, j *job, l window.Ledger, o window.Outcome, news bool) error {
 	spends := o.Verb == window.Send && (o.State == window.Accepted || o.State == window.Unknown)
-	if j.anew || spends && s.nearlySpent(l) && (l.Spent() == window.Quota-1 || !news) {
+	switch {
+	case spends && s.nearlySpent(l) && (l.Spent() == window.Quota-1 || !news):
+		return s.watchFor(ctx, j.party(), 0, s.bus.Arm)
+	case j.anew:
 		return s.watch(ctx, j.party(), l)
 	}
 	return nil
@@ -89,7 +95,7 @@ func (s *Sender) windowDue(ctx context.Context, d *bus.Delivery) error {
 	if err != nil || next.IsZero() {
 		return err
 	}
-	return s.watchFor(ctx, p, next.Sub(now.Platform))
+	return s.watchFor(ctx, p, next.Sub(now.Platform), s.bus.ArmUnlessSet)
 }
 
 // newest is the ledger with what the stream has of the customer, also where the inbox is behind: it may be another window.

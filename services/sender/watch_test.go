@@ -159,9 +159,9 @@ func TestWindowEvents(t *testing.T) {
 // None of our own events is a message of the customer's.
 func TestWindowEventsOpenNothing(t *testing.T) {
 	w := newWorld(t)
-	r := w.start()
 	w.customer("wmGONE")
-	w.wrote("wmGONE", window.Length)
+	w.wrote("wmGONE", window.Length+2*time.Second) // before a sender learns the platform's clock
+	r := w.start()
 	w.noted()
 	testkit.Eventually(t, "the end of a window that was over when it was heard of", func() bool { names, _ := w.told("wmGONE"); return len(names) > 0 })
 	w.wantTold("wmGONE", "window_closed")
@@ -373,6 +373,35 @@ func TestTwoSendersTellOnce(t *testing.T) {
 	for _, user := range list {
 		w.wantTold(user, "window_closed")
 	}
+}
+
+// Four answers go out before the inbox reads the message that allowed them: its timer must not take the place of theirs.
+func TestLastSlotBeforeTheInboxHasRead(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.quiet()
+	pause := func(stream, durable string, until time.Time) {
+		_, err := w.bus.JS.PauseConsumer(w.ctx(), stream, durable, until)
+		w.must(err)
+	}
+	later := time.Now().Add(time.Hour)
+	pause(events.StreamMessage, bus.DurableInbox, later)
+	pause(events.StreamTimer, bus.DurableDueWindow, later)
+	w.says(ann)
+	for _, id := range ids("c", 4) {
+		w.send(ann, id)
+		w.want(id, "accepted")
+	}
+	const due = "kf.due.window.>"
+	testkit.Eventually(t, "the timer of the fourth", func() bool { return w.count(events.StreamTimer, due) > 0 })
+	s, err := w.bus.JS.Stream(w.ctx(), events.StreamTimer)
+	w.must(err)
+	w.must(s.Purge(w.ctx(), jetstream.WithPurgeSubject(due))) // as if it had been replaced before it was due
+	pause(events.StreamMessage, bus.DurableInbox, time.Now())
+	pause(events.StreamTimer, bus.DurableDueWindow, time.Now())
+	testkit.Eventually(t, "the last slot", func() bool { names, _ := w.told(ann); return len(names) > 0 })
+	w.wantTold(ann, "last_slot")
+	testkit.Eventually(t, "the window to be watched", func() bool { return time.Until(w.timer(ann)) > nearEnd-time.Minute })
 }
 
 func TestWindowEventsSwitchedOff(t *testing.T) {

@@ -17,36 +17,44 @@ func timerIsDueOnce(t *testing.T, env Env) {
 	b := env.Start(t)
 	ctx := Context(t)
 	at := time.Now().Add(time.Second)
-	for range 2 { // arming again replaces
-		if err := b.Arm(ctx, bus.ServiceSyncer, "ww1.wk1", at, []byte("again")); err != nil {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	got := make(chan time.Time, 4)
+	for range 2 { // arming again replaces
+		must(b.Arm(ctx, bus.ServiceSyncer, "ww1.wk1", at, []byte("again")))
+	}
+	must(b.ArmUnlessSet(ctx, bus.ServiceSyncer, "ww1.wk1", time.Now(), []byte("instead"))) // one is set
+	got := make(chan string, 4)
 	stop, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() {
 		done <- b.ConsumeDurable(stop, events.StreamTimer, bus.DurableDueSyncer, bus.Consuming{Service: "syncer"},
 			func(_ context.Context, d *bus.Delivery) error {
-				if string(d.Data) != "again" {
-					t.Errorf("got %q", d.Data)
+				if time.Now().Before(at) {
+					t.Errorf("%q is due %v early", d.Data, time.Until(at))
 				}
-				got <- time.Now()
+				got <- string(d.Data)
 				return nil
 			})
 	}()
-	select {
-	case fired := <-got:
-		if fired.Before(at) {
-			t.Errorf("due %v early", at.Sub(fired))
+	for _, want := range []string{"again", "after"} {
+		select {
+		case body := <-got:
+			if body != want {
+				t.Errorf("got %q, want %q", body, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%q is not due", want)
 		}
-	case <-ctx.Done():
-		t.Fatal("not due")
+		if want == "again" { // its timer is gone
+			must(b.ArmUnlessSet(ctx, bus.ServiceSyncer, "ww1.wk1", time.Now(), []byte("after")))
+		}
 	}
 	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	must(<-done)
 	if len(got) != 0 {
 		t.Error("due twice")
 	}
