@@ -88,15 +88,7 @@ func (l Ledger) SendFailed(failMsgID string, failType int, sendTime time.Time, n
 		return l, Result{}
 	}
 	if rec.Parts > 0 {
-		switch failType {
-		case 4:
-			l = l.mark(codeWindow, rec, sendTime)
-		case 5:
-			l = l.mark(codeEnded, rec, sendTime)
-		case 6:
-			l = l.mark(codeQuota, rec, sendTime)
-		}
-		return l.partFailed(rec, part, failType)
+		return l.markFailed(failType, rec, sendTime).partFailed(rec, part, failType)
 	}
 	if rec.Fix != "" {
 		return l, l.result(rec, "", false)
@@ -108,14 +100,7 @@ func (l Ledger) SendFailed(failMsgID string, failType int, sendTime time.Time, n
 	rec.Counts = rec.Counts && rec.mayCountSince(l.CustomerAt)
 	rec.Fix, rec.FixReason, rec.FailType = Failed, ReasonDeliveryFailed, failType
 	rec.Counts = rec.Counts && !GivesBack(failType)
-	switch failType {
-	case failWindow:
-		l = l.mark(codeWindow, rec, sendTime)
-	case failEnded:
-		l = l.mark(codeEnded, rec, sendTime)
-	case failQuota:
-		l = l.mark(codeQuota, rec, sendTime)
-	}
+	l = l.markFailed(failType, rec, sendTime)
 	return l.with(rec), l.result(rec, "", true)
 }
 
@@ -129,6 +114,19 @@ const (
 // GivesBack reports whether a message that failed with this fail_type takes none of the five places: the platform says that
 // it was outside of them.
 func GivesBack(failType int) bool { return failType == failWindow || failType == failQuota }
+
+// markFailed remembers what a fail_type says of the window.
+func (l Ledger) markFailed(failType int, rec Record, platform time.Time) Ledger {
+	switch failType {
+	case failWindow:
+		return l.mark(codeWindow, rec, platform)
+	case failEnded:
+		return l.mark(codeEnded, rec, platform)
+	case failQuota:
+		return l.mark(codeQuota, rec, platform)
+	}
+	return l
+}
 
 // mark remembers that the platform called the window closed or spent, unless the customer wrote since rec was posted.
 func (l Ledger) mark(code int, rec Record, platform time.Time) Ledger {

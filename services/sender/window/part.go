@@ -103,7 +103,7 @@ func (l Ledger) findPart(msgid string) (rec Record, part int, ok bool) {
 // told when the others are over.
 func (l Ledger) partFailed(rec Record, part, failType int) (Ledger, Result) {
 	bit := 1 << (part - 1)
-	frees := failType == 4 || failType == 6
+	frees := GivesBack(failType)
 	changed := rec.Fix == "" || frees && rec.Freed&bit == 0
 	if frees {
 		rec.Freed |= bit
