@@ -48,10 +48,20 @@ bench-syncer: ## the syncer against two bare ones; a backlog of 500,000; 10,000 
 chaos-syncer: ## kill -9 of syncers, the broker, one of three brokers; a frozen syncer; five minutes of a failing platform; KF_SEED repeats
 	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaos|TestSyncerFrozen' -count=1 -v -timeout 30m
 
+SEEDS ?= 10000
+sim: ## the sending rules in random worlds, SEEDS of them: every promise after every event; SEED=123 prints one world
+	KF_SEEDS=$(SEEDS) KF_SEED=$(SEED) $(GO) test ./services/sender/window -run '^TestSim$$' -count=1 -v -timeout 60m
+
+mutants: ## the simulation tested: each of a list of planted mistakes must break a promise
+	$(GO) test ./services/sender/window -run '^TestMutants$$' -count=1 -v -timeout 30m
+
+chaos-sender: ## senders as processes: races, doubtful answers, kill -9, freezes, lost ledgers, a restarted broker; KF_SEED repeats a run
+	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaosSender' -count=1 -v -timeout 60m
+
 cover: ## coverage of each package
 	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 
 golden: ## write the golden files and generated documents again
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
-.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer chaos-syncer cover golden
+.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer chaos-syncer chaos-sender sim mutants cover golden

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,7 +54,7 @@ type job struct {
 	upload   string  // its key in [events.BucketUploads]
 	uploaded bool    // it was uploaded for this attempt
 	flaw     refusal // what is wrong with it, where that was found later
-	anew     bool          // its ledger was made anew: nobody watches the window
+	anew     bool    // its ledger was made anew: nobody watches the window
 }
 
 // said is what an accepted request brought back.
@@ -98,6 +100,7 @@ func (s *Sender) read(src bus.Stored) (*job, error) {
 	j.ask = window.Command{
 		Conversation: j.conversation(), Team: j.subject.Team, ID: j.cmd.ID, Verb: window.Verb(j.subject.Name), ExpiresAt: j.cmd.ExpiresAt,
 		Generation: j.cmd.Generation, Hold: j.cmd.InHumanSession == events.HumanHold, Target: j.cmd.Target, Share: t.share(),
+		CameAt: src.Time, By: strconv.FormatUint(rand.Uint64(), 36),
 	}
 	return j, s.prepare(j)
 }

@@ -21,6 +21,7 @@ func (s *Sender) command(ctx context.Context, d *bus.Delivery) error {
 	case err != nil:
 		return s.refuse(ctx, j, d.Delivered, err)
 	}
+	j.ask.Again = d.Delivered > 1
 	return s.deliver(ctx, j)
 }
 
@@ -37,6 +38,7 @@ func (s *Sender) deliver(ctx context.Context, j *job) error {
 	}
 	for try := 0; ; try++ {
 		done, err := s.turn(ctx, j)
+		j.ask.Again = true
 		switch {
 		case errors.Is(err, bus.ErrConflict):
 			if err := s.yield(ctx, try); err != nil {

@@ -43,6 +43,9 @@ func (s *Sender) load(ctx context.Context, key string, who events.Subject) (entr
 	if in.Ledger, err = s.rebuild(ctx, who); err != nil {
 		return entry{}, fmt.Errorf("ledger %s: %w", key, err)
 	}
+	if e.Revision > 0 || len(in.Records) > 0 { // there was one, and it is lost
+		in.MadeAt = window.At(s.clock(in.Ledger, true).Platform)
+	}
 	return in, nil
 }
 

@@ -31,6 +31,7 @@ type parked struct {
 	Asked    time.Time   `json:"asked,omitzero"` // when it began to wait for a pull
 	Turn     time.Time   `json:"turn,omitzero"`  // its team's
 	Header   nats.Header `json:"header,omitempty"`
+	Again    bool        `json:"again,omitempty"` // it may have been posted before
 	Data     []byte      `json:"data,omitempty"`
 }
 
@@ -83,7 +84,7 @@ func (s *Sender) park(ctx context.Context, j *job, in entry, d time.Duration, ac
 	}
 	d = min(d, j.cmd.ExpiresAt.Sub(s.now()))
 	next, changed := in.Park(j.ask, act.Held, s.clock(in.Ledger, false))
-	body, err := parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Asked: j.asked, Turn: j.turn, Header: j.src.Header, Data: j.src.Data}.encode()
+	body, err := parked{Subject: j.src.Subject, Seq: j.src.Seq, StoredAt: j.src.Time, Asked: j.asked, Turn: j.turn, Header: j.src.Header, Again: j.ask.Again, Data: j.src.Data}.encode()
 	if err != nil {
 		return false, fmt.Errorf("put command aside: %w", err)
 	}
@@ -118,6 +119,7 @@ func (s *Sender) due(ctx context.Context, d *bus.Delivery) error {
 		return s.refuse(ctx, j, d.Delivered, err)
 	}
 	j.aside, j.asked, j.turn = true, p.Asked, p.Turn
+	j.ask.Again = p.Again || d.Delivered > 1
 	return s.deliver(ctx, j)
 }
 

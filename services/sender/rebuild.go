@@ -3,7 +3,6 @@ package sender
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -15,7 +14,8 @@ import (
 const remembered = 72 * time.Hour
 
 // rebuild makes a ledger from the streams: what was sent from the outcomes, what allows sending from the messages. Lost for
-// good is what was on its way at that moment; the platform refuses its msgid if it got through.
+// good is what was on its way at that moment: a command that was handed out before is in doubt. So are recalls that were
+// ahead of their sends.
 func (s *Sender) rebuild(ctx context.Context, who events.Subject) (window.Ledger, error) {
 	var l window.Ledger
 	outcomes := events.Subject{Kind: events.KindOutcome, Team: "*", Corp: who.Corp, Account: who.Account, Name: "*", User: who.User}.String()
@@ -39,45 +39,15 @@ func (s *Sender) rebuild(ctx context.Context, who events.Subject) (window.Ledger
 	return s.freshen(ctx, who, l)
 }
 
-// remember puts one published outcome back into a ledger. Messages that were accepted, or may have been, hold a place
-// until the customer's newer message frees it.
+// remember puts one published outcome back into a ledger.
 func remember(l window.Ledger, conversation string, o events.Outcome) window.Ledger {
-	key := window.MsgID(conversation, o.Team, o.CommandID)
-	i := slices.IndexFunc(l.Records, func(r window.Record) bool { return r.Key == key })
-	switch {
-	case o.CommandID == "" || notTaken(window.Reason(o.Reason)) || !window.State(o.State).Final():
-		return l
-	case o.Corrects != "" && i >= 0:
-		rec := &l.Records[i]
-		rec.Fix, rec.FixReason, rec.FailType = window.State(o.State), window.Reason(o.Reason), o.FailType
-		gone := rec.Fix == window.Failed && window.GivesBack(o.FailType)
-		if rec.Parts > 0 {
-			rec.Done = o.PartsSent
-			if gone {
-				gone, rec.Freed = false, 1 // of which of them nobody knows
-			}
-		}
-		rec.Counts = rec.Counts && !gone || (rec.Fix == window.Accepted || rec.Fix == window.Partial) && rec.Verb == window.Send
-		return l
-	case o.Corrects != "" || i >= 0:
-		return l
+	why := window.Reason(o.Reason)
+	if o.State == events.StateAccepted && o.Corrects == "" {
+		why = window.Reason(o.ConfirmedBy)
 	}
-	state, at := window.State(o.State), window.At(o.At)
-	rec := window.Record{
-		Key: key, Team: o.Team, ID: o.CommandID, Verb: window.Verb(o.Verb), State: state, Reason: window.Reason(o.Reason), Code: o.ErrCode,
-		Attempt: o.Attempts, Doubt: state == window.Unknown, MsgCode: o.MsgCode,
-		Counts: o.Verb == events.VerbSend && (state == window.Accepted || state == window.Partial || state == window.Unknown),
-		Parts:  o.Parts, Done: o.PartsSent,
-		ReservedAt: at, DoneAt: at, ExpiresAt: window.At(o.At.Add(events.MaxExpiry)),
-	}
-	if state == window.Accepted {
-		rec.SentAt, rec.Reason = at, window.Reason(o.ConfirmedBy)
-	}
-	l.Records = append(l.Records, rec)
-	return l
-}
-
-// notTaken: a command that was refused so was never taken on, and may come again.
-func notTaken(why window.Reason) bool {
-	return why == window.ReasonInvalid || why == window.ReasonNotOwner || why == window.ReasonUnknownTeam
+	return l.Remember(window.Outcome{
+		Team: o.Team, ID: o.CommandID, Verb: window.Verb(o.Verb), MsgID: window.MsgID(conversation, o.Team, o.CommandID),
+		State: window.State(o.State), Reason: why, Errcode: o.ErrCode, Attempts: o.Attempts, Corrects: window.State(o.Corrects),
+		FailType: o.FailType, MsgCode: o.MsgCode, Parts: o.Parts, Sent: o.PartsSent,
+	}, o.At)
 }

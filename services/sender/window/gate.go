@@ -117,6 +117,8 @@ func gateRecall(l Ledger, c Command, now Now) verdict {
 	switch {
 	case target.Verb == Recall, target.Verb == Transfer:
 		return verdict{state: Refused, reason: ReasonInvalid}
+	case !known && l.MadeAt != 0 && now.Platform.Before(l.MadeAt.plus(lateEffect+RecallWithin)):
+		return verdict{} // a lost ledger may have known of it: the platform does
 	case !known, target.State == Retry && !target.Doubt && target.Done == 0:
 		return verdict{state: Recalled, reason: ReasonBeforeSend}
 	case target.TakenBack:

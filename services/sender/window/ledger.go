@@ -63,6 +63,7 @@ type Ledger struct {
 	ExhaustedAt   Instant `json:"x,omitempty"`  // the platform said 95001 since CustomerAt
 	ClosedAt      Instant `json:"o,omitempty"`  // the platform said ClosedCode since CustomerAt
 	ClosedCode    int     `json:"oc,omitempty"` // 95002, 95013 or 95018
+	MadeAt        Instant `json:"ma,omitempty"` // it was lost, and made anew then from what is stored of outcomes; platform's clock
 
 	// Records has one entry for each command: in flight, finished, or (a tombstone) cancelled before it came.
 	// A finished one is kept for 72 h. Beyond 1024 the oldest go sooner, but none before its own expiry and an hour;
@@ -96,6 +97,8 @@ type Record struct {
 	Freed  int  `json:"pz,omitempty"` // those that hold no place any more, a bit each
 	Zero   int  `json:"z,omitempty"`  // the attempt that was answered with errcode 0
 
+	By string `json:"by,omitempty"` // Command.By of the newest attempt, while it is under way
+
 	// On the platform's clock, which all replicas estimate alike whatever their own says:
 	ReservedAt Instant `json:"ra,omitempty"` // when the newest attempt was reserved
 	Window     Instant `json:"wa,omitempty"` // CustomerAt at that moment: the window a refusal speaks of
@@ -112,6 +115,14 @@ type Record struct {
 	FailType  int    `json:"ft,omitempty"` // of msg_send_fail, with ReasonDeliveryFailed
 
 	extra fields
+}
+
+// begin is the record of a command that is not known. If it was handed out before and the ledger is younger than it, then an
+// attempt may have been made of which the lost ledger knew.
+func (l Ledger) begin(c Command) Record {
+	rec := newRecord(c)
+	rec.Doubt = c.Again && l.MadeAt != 0 && !l.MadeAt.plus(skew).Before(c.CameAt)
+	return rec
 }
 
 func newRecord(c Command) Record {
@@ -242,13 +253,13 @@ func (rec Record) finished(s State, why Reason, code int, now Now) Record {
 	switch {
 	case s == Accepted || s == Recalled:
 		rec.Done = rec.Parts
-	case rec.Doubt:
+	case rec.Doubt && why != ReasonInvalid: // which was never posted
 		s = Unknown
 	case rec.Done > 0:
 		s = Partial
 	}
 	rec.State, rec.Reason, rec.Code = s, why, code
-	rec.DoneAt, rec.NextAt = At(now.Local), 0
+	rec.DoneAt, rec.NextAt, rec.By = At(now.Local), 0, ""
 	rec.Counts = rec.Counts && (s == Accepted || s == Partial || s == Unknown)
 	return rec
 }

@@ -1,9 +1,51 @@
 package window
 
 import (
+	"bytes"
 	"slices"
+	"strconv"
 	"time"
 )
+
+// point is a place where a fault can strike. Every one must be struck in some worlds.
+type point int
+
+const (
+	diesDeciding point = iota // a sender dies before …; in the order of the phases
+	diesStoring
+	diesPosting
+	diesAwaiting
+	diesSettling
+	diesRecording
+	diesParking
+	diesTelling
+	senderDies   // with all it has in hand
+	senderStalls // for up to a minute
+	inboxDies
+	ledgerLost
+	casLost    // stored, or refused, and nobody is told
+	casNotDone // not stored, and nobody is told
+	fenced     // too much time passed since the decision
+	repeatLost // published, and published again
+	ackLost
+	answerBusy
+	answerSlow
+	postLost
+	answerLost
+	effectLate
+	nPoints
+)
+
+var points = [nPoints]string{"dies before deciding", "dies before storing", "dies before posting", "dies awaiting the answer", "dies before settling",
+	"dies before recording", "dies putting aside", "dies before telling", "a sender dies", "a sender stalls", "the inbox dies", "the ledger is lost",
+	"an answer of the ledger is lost", "a write is lost", "fenced", "an outcome's answer is lost", "an acknowledgement is lost", "busy, rate, token, not sent",
+	"slow", "a request is lost", "an answer is lost", "a late effect"}
+
+// sender is one replica. Its clocks are wrong.
+type sender struct {
+	n           int
+	local, plat time.Duration
+}
 
 // phase is where a job stands. Between two phases anything may happen.
 type phase int
@@ -15,23 +57,27 @@ const (
 	awaiting               // until its answer is due
 	settling               // to load and settle
 	recording              // to compare-and-set what was settled
+	parking                // to put the command aside
 	telling                // to publish and acknowledge
 )
 
 // job is a sender at work on one command. Two may work on the same: the broker delivers again.
 type job struct {
-	o           *order
-	phase       phase
-	local, plat time.Duration // errors of its clocks
-	fresh       bool
-	notBefore   time.Time
-	loaded      int // revision
-	next        Ledger
-	action      Action
-	result      Result
-	decided     time.Time
-	answer      Answer
-	answerAt    time.Time
+	n         int
+	o         *order
+	s         *sender
+	phase     phase
+	again     bool // it is not the first to have the command
+	notBefore time.Time
+	loaded    int // revision
+	seen      Ledger
+	next      Ledger
+	action    Action
+	result    Result
+	decided   time.Time
+	answer    Answer
+	answerAt  time.Time
+	undecided bool // nobody else had written down an end when it settled
 }
 
 // workAll lets every sender do all it can at this moment.
@@ -39,11 +85,11 @@ func (w *world) workAll() {
 	busy := true
 	for round := 0; busy && len(w.faults) == 0; round++ {
 		if busy = false; round > 200 {
-			w.violate("P22 the senders turn in circles")
+			w.violate(goesOn, "the senders turn in circles")
 		}
 		for _, j := range slices.Clone(w.jobs) {
 			was := j.phase
-			if w.work(j); j.phase != was || j.fresh {
+			if w.work(j); j.phase != was {
 				busy = true
 			}
 		}
@@ -54,7 +100,7 @@ func (w *world) workAll() {
 func (w *world) deliver() {
 	var open []*order
 	for _, o := range w.orders {
-		if !o.acked {
+		if !o.acked && (!w.p.now.Before(o.wakeAt) || w.rng.IntN(8) == 0) {
 			open = append(open, o)
 		}
 	}
@@ -71,7 +117,13 @@ func (w *world) begin(o *order) {
 		}
 	}
 	if at < 2 {
-		w.jobs = append(w.jobs, &job{o: o, local: w.error(1500), plat: w.error(900)})
+		again := o.handed
+		if !o.wakeAt.IsZero() { // by its timer
+			again = o.again
+		}
+		w.begun++
+		w.jobs = append(w.jobs, &job{n: w.begun, o: o, again: again, s: w.senders[w.rng.IntN(len(w.senders))]})
+		o.handed = true
 	}
 }
 
@@ -80,7 +132,14 @@ func (w *world) error(ms int) time.Duration {
 }
 
 func (w *world) now(j *job) Now {
-	return Now{Local: w.p.now.Add(j.local), Platform: w.p.now.Add(j.plat), Fresh: j.fresh}
+	return Now{Local: w.p.now.Add(j.s.local), Platform: w.p.now.Add(j.s.plat)}
+}
+
+// abandon notes what a job leaves behind that nobody will ever hear of.
+func (j *job) abandon() {
+	if j.phase == posting || j.phase == awaiting || j.phase == settling || j.phase == recording {
+		j.o.doubtful = true
+	}
 }
 
 // work lets a sender do its next thing, or die.
@@ -88,34 +147,20 @@ func (w *world) work(j *job) {
 	if w.p.now.Before(j.notBefore) {
 		return
 	}
-	if w.maybe(w.rates.crash / 2) {
+	if w.maybe(diesDeciding+point(j.phase), w.rates.crash/2) {
 		w.note("%s: its sender dies", j.o.ID)
-		if j.phase == posting || j.phase == awaiting {
-			j.o.doubtful = true
-		}
+		j.abandon()
 		w.end(j)
 		return
 	}
 	switch j.phase {
 	case deciding:
-		j.loaded, j.decided = w.revision, w.p.now
-		j.next, j.action = w.s.decide(w.load(), j.o.Command, w.now(j))
-		w.decided(j)
+		w.decide(j)
 	case storing:
-		ok := w.store(j.next, j.loaded)
-		if ok && j.action.Kind == Post {
-			w.reserved(j)
-		}
-		if !ok || w.maybe(w.rates.lost) { // lost: stored, but nobody knows
-			j.o.doubtful = j.o.doubtful || ok
-			j.phase = deciding
-			return
-		}
-		if j.phase = telling; j.action.Kind == Post {
-			j.phase = posting
-		}
+		w.reserve(j)
 	case posting:
-		if w.p.now.Sub(j.decided) > rules.Fence {
+		if w.p.now.Sub(j.decided) > w.s.rules.Fence && !w.s.fenceless {
+			w.hits[fenced] = true
 			j.o.doubtful = true // another sender cannot know that nothing was posted
 			j.phase = deciding
 			return
@@ -126,41 +171,39 @@ func (w *world) work(j *job) {
 			j.phase = settling
 		}
 	case settling:
-		j.loaded = w.revision
-		j.next, j.result = w.s.settle(w.load(), j.o.Command, j.action.Attempt, j.answer, w.now(j))
-		switch {
-		case j.result.Changed:
-			j.phase = recording
-		case j.result.Kind == Finished:
-			j.phase = telling
-		default:
-			j.phase, j.notBefore = deciding, w.p.now.Add(j.result.After)
-		}
+		w.settle(j)
 	case recording:
-		ok := w.store(j.next, j.loaded)
-		if j.answer.Kind != AnswerAmbiguous && ok {
-			delete(j.o.pending, j.action.Attempt)
-		}
-		switch {
-		case !ok || w.maybe(w.rates.lost):
-			j.phase = settling
-		case j.result.Kind == Finished:
-			j.phase = telling
-		default:
-			j.phase, j.notBefore = deciding, w.p.now.Add(j.result.After)
-		}
+		w.record(j)
+	case parking:
+		w.park(j)
 	case telling:
 		w.publish(j.result)
-		if w.maybe(w.rates.lost) {
-			w.end(j) // published, not acknowledged
-			return
+		if w.maybe(repeatLost, w.rates.lost) {
+			return // it cannot know, and publishes again
 		}
-		j.o.acked = true
+		j.o.acked = !w.maybe(ackLost, w.rates.lost) || j.o.acked
 		w.end(j)
+		w.wakeNext()
 	}
 }
 
-func (w *world) decided(j *job) {
+func (w *world) decide(j *job) {
+	j.loaded, j.decided, j.seen = w.revision, w.p.now, w.load()
+	c, now := j.o.Command, w.now(j)
+	c.Again, c.By = j.again, strconv.Itoa(j.n)
+	if j.next, j.action = w.s.decide(j.seen, c, now); j.action.Kind == Ask {
+		for _, n := range w.p.stream {
+			if n.failed == "" {
+				j.seen, _, _ = w.heard(j.seen, n)
+			}
+		}
+		now.Fresh = true
+		j.next, j.action = w.s.decide(j.seen, c, now)
+	}
+	j.again = true
+	if _, known := j.seen.find(j.o.MsgID()); !known && j.seen.begin(c).Doubt { // lost at about the time when it came: nobody can know
+		j.o.doubtful = true
+	}
 	a := j.action
 	if a.Outcome.State == Unknown && len(j.o.pending) > 0 {
 		j.o.doubtful = true // somebody is slow, or dead
@@ -171,21 +214,48 @@ func (w *world) decided(j *job) {
 		j.phase = storing
 	case Again:
 		j.phase = telling
-	case Ask:
-		for _, n := range w.p.stream {
-			if n.failed == "" {
-				w.apply(n)
-			}
-		}
-		j.fresh = true
-		return
 	case Wait:
-		if !a.Until.After(w.p.now.Add(j.local)) {
-			w.violate("%s waits for the past", j.o.ID)
+		w.must(goesOn, false, a.Until.After(w.p.now.Add(j.s.local)), "%s waits for the past", j.o.ID)
+		j.notBefore = a.Until.Add(-j.s.local)
+		if long := j.notBefore.Sub(w.p.now) > 5*time.Second; a.Held || a.Behind || long && w.rng.IntN(2) == 0 {
+			j.phase = parking
+			j.notBefore = time.Time{}
 		}
-		j.notBefore = a.Until.Add(-j.local)
 	}
-	j.fresh = false
+}
+
+// swap is the compare-and-set as a sender sees it: where the answer is lost it looks for what it wrote.
+func (w *world) swap(j *job) bool {
+	ok, known := w.store(j.next, j.loaded)
+	switch {
+	case known:
+		return ok
+	case w.s.hopeful:
+		return true
+	case w.rng.IntN(2) == 0: // it does not look, or cannot
+		j.o.doubtful = j.o.doubtful || ok
+		return false
+	}
+	return !w.absent && bytes.Equal(w.encode(w.stored), w.encode(j.next))
+}
+
+func (w *world) reserve(j *job) {
+	post := j.action.Kind == Post
+	before := w.revision
+	ok := w.swap(j)
+	if post && w.revision != before {
+		w.checkReserved(j, j.seen)
+		w.reserved(j)
+	}
+	switch {
+	case !ok:
+		j.phase = deciding
+	case post:
+		j.phase = posting
+	default:
+		w.checkRefusal(j, j.seen)
+		j.phase = telling
+	}
 }
 
 // reserved is called when a POST has been stored.
@@ -197,6 +267,70 @@ func (w *world) reserved(j *job) {
 	}
 	j.o.pending[j.action.Attempt] = true
 	j.o.reservedAt = w.p.now
+}
+
+func (w *world) settle(j *job) {
+	j.loaded, j.seen = w.revision, w.load()
+	rec, _ := j.seen.find(j.o.MsgID())
+	j.undecided = !rec.State.Final()
+	j.next, j.result = w.s.settle(j.seen, j.o.Command, j.action.Attempt, j.answer, w.now(j))
+	w.checkSettled(j, rec)
+	switch {
+	case j.result.Changed:
+		j.phase = recording
+	case j.result.Kind == Finished:
+		j.phase = telling
+	default:
+		j.phase, j.notBefore = deciding, w.p.now.Add(j.result.After)
+	}
+}
+
+func (w *world) record(j *job) {
+	ok := w.swap(j)
+	if !ok {
+		j.phase = settling
+		return
+	}
+	if j.answer.Kind != AnswerAmbiguous {
+		delete(j.o.pending, j.action.Attempt)
+	}
+	dup := j.answer.Kind == AnswerRefused && j.answer.Code == w.p.dupCode && w.p.dupCode != codeParam // which has that one meaning
+	if (dup || j.answer.Kind == AnswerAccepted) && j.undecided && (j.o.Verb == Send || j.o.Verb == Reply) {
+		j.o.proved = true
+	}
+	if j.result.Kind == Finished {
+		j.phase = telling
+		return
+	}
+	j.phase, j.notBefore = deciding, w.p.now.Add(j.result.After)
+}
+
+// park puts the command aside; a timer brings it back, or something wakes it.
+func (w *world) park(j *job) {
+	next, changed := w.load().Park(j.o.Command, j.action.Held, w.now(j))
+	j.loaded, j.next = w.revision, next
+	before, ok := w.revision, true
+	if changed {
+		ok = w.swap(j)
+	}
+	if w.revision != before && !slices.Contains(w.aside, j.o) {
+		w.aside = append(w.aside, j.o)
+		j.o.held = j.action.Held
+		w.note("%s: put aside", j.o.ID)
+	}
+	if !ok {
+		j.phase = deciding
+		return
+	}
+	j.o.again = j.o.again || j.again
+	j.o.wakeAt = w.p.now.Add(5 * time.Minute)
+	if at := j.action.Until; !j.action.Held && !j.action.Behind {
+		j.o.wakeAt = at.Add(-j.s.local)
+	}
+	if at := j.o.ExpiresAt.Add(-j.s.local); at.Before(j.o.wakeAt) {
+		j.o.wakeAt = at
+	}
+	w.end(j)
 }
 
 func (w *world) end(j *job) {
@@ -217,7 +351,7 @@ func (w *world) post(j *job) {
 		Transfer: func() int { return p.transfer(o.State) },
 	}[o.Verb]
 	soon := time.Duration(20+w.rng.IntN(400)) * time.Millisecond
-	if w.maybe(w.rates.slow) {
+	if w.maybe(answerSlow, w.rates.slow) {
 		soon = time.Duration(w.rng.IntN(9000)) * time.Millisecond
 	}
 	timeout := func() { j.answer, j.answerAt, o.doubtful = Answer{}, p.now.Add(10*time.Second), true }
@@ -230,15 +364,15 @@ func (w *world) post(j *job) {
 		}})
 	}
 	switch {
-	case w.maybe(w.rates.busy):
+	case w.maybe(answerBusy, w.rates.busy):
 		j.answer = []Answer{AnswerOf(-1), AnswerOf(45009), AnswerOf(42001), {Kind: AnswerNotSent}}[w.rng.IntN(4)]
 		j.answerAt = p.now.Add(soon)
-	case w.maybe(w.rates.lost / 2): // never arrives
+	case w.maybe(postLost, w.rates.lost/2):
 		timeout()
-	case w.maybe(w.rates.lost): // arrives, and the answer does not
+	case w.maybe(answerLost, w.rates.lost):
 		timeout()
 		arrive(soon, false)
-	case w.maybe(w.rates.late):
+	case w.maybe(effectLate, w.rates.late):
 		timeout()
 		arrive(time.Duration(w.rng.IntN(45000))*time.Millisecond, false)
 		if w.rng.IntN(3) == 0 { // and the customer writes, before or after
@@ -255,23 +389,29 @@ func (w *world) publish(res Result) {
 	put := func(list *[]Outcome, o Outcome) {
 		if !slices.Contains(*list, o) {
 			*list = append(*list, o)
+			w.outcomes = append(w.outcomes, told{o, w.p.now})
 			w.note("%s: OUTCOME %s %s %d (corrects %q)", o.ID, o.State, o.Reason, o.Errcode, o.Corrects)
 		}
 	}
 	for _, o := range append([]Outcome{res.Outcome}, res.Corrections...) {
+		if o.State == "" {
+			continue
+		}
 		i := slices.IndexFunc(w.orders, func(other *order) bool { return other.Team == o.Team && other.ID == o.ID })
-		switch {
-		case o.State == "":
-		case i < 0:
-			w.violate("an outcome for nobody: %+v", o)
-		case o.Corrects != "":
-			put(&w.orders[i].fixes, o)
-		default:
-			put(&w.orders[i].terminal, o)
-			if o.Verb == Recall && o.Reason == ReasonBeforeSend {
-				for _, other := range w.orders {
-					other.taken = other.taken || other.Team == o.Team && other.ID == w.orders[i].Target
-				}
+		if i < 0 {
+			w.violate(goesOn, "an outcome for nobody: %+v", o)
+			continue
+		}
+		to := w.orders[i]
+		to.told++
+		if o.Corrects != "" {
+			put(&to.fixes, o)
+			continue
+		}
+		put(&to.terminal, o)
+		if o.Verb == Recall && o.Reason == ReasonBeforeSend {
+			for _, other := range w.orders {
+				other.taken = other.taken || other.Team == o.Team && other.ID == to.Target
 			}
 		}
 	}

@@ -44,7 +44,8 @@ func (r Rules) Settle(l Ledger, c Command, attempt int, a Answer, now Now) (Ledg
 	rec, known := l.find(c.MsgID())
 	if !known { // the ledger was lost meanwhile
 		rec = newRecord(c)
-		rec.State, rec.Attempt, rec.Doubt, rec.Counts = Sending, attempt, attempt > 1, c.Verb == Send
+		rec.State, rec.Attempt, rec.Counts = Sending, attempt, c.Verb == Send
+		rec.Doubt = attempt > 1 || l.MadeAt != 0 // others may have posted it too
 		rec.ReservedAt, rec.Window = At(now.Platform), l.CustomerAt
 		if a.Part > 0 {
 			rec.Parts, rec.Done, rec.First = c.Parts, a.Part-1, attempt

@@ -100,6 +100,9 @@ type Command struct {
 	Conversation string
 	Verb         Verb
 	ExpiresAt    time.Time // local clock; required, as the zero time has passed
+	CameAt       time.Time // when it was stored
+	By           string    // who has it in hand, unlike anybody else: two who reserve at one moment must not write the same
+	Again        bool      // this is not the first time that it is handed out, or decided
 	Generation   *uint64   // refuse if a human took over since; nil: do not care
 	Hold         bool      // send: wait while a human or the pool has the conversation, rather than be refused
 	Deadline     time.Time // reply: when its code dies, platform's clock; zero: unknown, only ExpiresAt binds
@@ -169,11 +172,11 @@ func (r Rules) Decide(l Ledger, c Command, now Now) (Ledger, Action) {
 	switch {
 	case !known && l.full(now):
 		if r.expired(c, now) {
-			return l, Action{Kind: Finish, Outcome: newRecord(c).finished(Expired, ReasonExpired, 0, now).outcome()}
+			return l, Action{Kind: Finish, Outcome: l.begin(c).finished(Expired, ReasonExpired, 0, now).outcome()}
 		}
 		return l, wait(now, now.Local.Add(holdPoll), c.ExpiresAt)
 	case !known:
-		return r.try(l, newRecord(c), c, now)
+		return r.try(l, l.begin(c), c, now)
 	case rec.State.Final():
 		if rec.Verb == "" {
 			rec.Verb = c.Verb // a tombstone did not know it
@@ -218,7 +221,7 @@ func (r Rules) try(l Ledger, rec Record, c Command, now Now) (Ledger, Action) {
 	case v.open():
 		rec.State, rec.NextAt = Sending, 0
 		rec.Attempt++
-		rec.ReservedAt, rec.Window = At(now.Platform), l.CustomerAt
+		rec.ReservedAt, rec.Window, rec.By = At(now.Platform), l.CustomerAt, c.By
 		rec.Counts = c.Verb == Send
 		rec = rec.begunPart(l, c)
 		return l.with(rec).prune(now), Action{Kind: Post, Attempt: rec.Attempt, Part: rec.part(), MsgID: PartMsgID(c.requestMsgID(), rec.part())}
