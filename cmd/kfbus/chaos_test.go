@@ -17,7 +17,7 @@ import (
 	"github.com/kfbus/kfbus/pkg/kfsim"
 )
 
-// Chaos runs take minutes: make chaos-syncer. KF_SEED repeats a run as far as processes can be repeated.
+// Chaos runs take minutes: make chaos-syncer, make chaos-sender. KF_SEED repeats a run as far as processes can be repeated.
 
 const (
 	chaosKills    = 100 // of syncers

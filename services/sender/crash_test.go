@@ -179,6 +179,44 @@ func TestCommandComesBackLongAfter(t *testing.T) {
 	}
 }
 
+// A sender dies when the platform has accepted a message, and the ledger is lost: nobody may say that it was not delivered.
+func TestLedgerLostUnderWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		pass time.Duration
+		want string
+	}{
+		"repeated":           {0, "accepted"},
+		"too late to repeat": {time.Hour, "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, ackWait(2*time.Second), lanes(2))
+			w.says(ann)
+			first := w.make(brisk).killAt("-", 0)
+			var once sync.Once
+			w.sim.OnEffect(func(call kfsim.Call) {
+				if call.Path == "kf/send_msg" {
+					once.Do(first.kill)
+				}
+			})
+			first.run()
+			w.noted()
+			w.send(ann, "c")
+			first.died()
+			w.purgeLedger(ann)
+			w.pass(c.pass)
+			w.newToken()
+			w.start(brisk)
+			o := w.want("c", c.want)
+			w.audit("c")
+			if got := len(w.sim.Accepted()); got != 1 {
+				t.Errorf("%d copies accepted, want 1", got)
+			}
+			t.Log("attempts:", o.Attempts, "confirmed by:", o.ConfirmedBy)
+		})
+	}
+}
+
 // deliverOn hands the same command to a sender as a lane would.
 func (w *world) deliverOn(r *replica, user, id string) error {
 	data, err := json.Marshal(text())

@@ -36,9 +36,12 @@ func (s *Sender) deliver(ctx context.Context, j *job) error {
 			return err
 		}
 	}
+	began := s.now()
 	for try := 0; ; try++ {
+		if s.now().Sub(began) > 2*s.cfg.PostTimeout { // its lane may have gone to another replica
+			j.ask.Again = true
+		}
 		done, err := s.turn(ctx, j)
-		j.ask.Again = true
 		switch {
 		case errors.Is(err, bus.ErrConflict):
 			if err := s.yield(ctx, try); err != nil {
@@ -139,6 +142,7 @@ func (s *Sender) attempt(ctx context.Context, j *job, in entry, next window.Ledg
 	if err != nil {
 		return false, err
 	}
+	j.ask.Again = true
 	s.hook("reserved")
 	answered := s.preview(ctx, j, entry{Ledger: next, revision: rev})
 	j.part, j.msgid = act.Part, act.MsgID

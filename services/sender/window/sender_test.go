@@ -74,6 +74,7 @@ type job struct {
 	next      Ledger
 	action    Action
 	result    Result
+	begun     time.Time
 	decided   time.Time
 	answer    Answer
 	answerAt  time.Time
@@ -122,7 +123,7 @@ func (w *world) begin(o *order) {
 			again = o.again
 		}
 		w.begun++
-		w.jobs = append(w.jobs, &job{n: w.begun, o: o, again: again, s: w.senders[w.rng.IntN(len(w.senders))]})
+		w.jobs = append(w.jobs, &job{n: w.begun, o: o, again: again, begun: w.p.now, s: w.senders[w.rng.IntN(len(w.senders))]})
 		o.handed = true
 	}
 }
@@ -190,6 +191,7 @@ func (w *world) work(j *job) {
 func (w *world) decide(j *job) {
 	j.loaded, j.decided, j.seen = w.revision, w.p.now, w.load()
 	c, now := j.o.Command, w.now(j)
+	j.again = j.again || w.p.now.Sub(j.begun) > 10*time.Second // another may have it by now
 	c.Again, c.By = j.again, strconv.Itoa(j.n)
 	if j.next, j.action = w.s.decide(j.seen, c, now); j.action.Kind == Ask {
 		for _, n := range w.p.stream {
@@ -200,7 +202,6 @@ func (w *world) decide(j *job) {
 		now.Fresh = true
 		j.next, j.action = w.s.decide(j.seen, c, now)
 	}
-	j.again = true
 	if _, known := j.seen.find(j.o.MsgID()); !known && j.seen.begin(c).Doubt { // lost at about the time when it came: nobody can know
 		j.o.doubtful = true
 	}
@@ -246,6 +247,7 @@ func (w *world) reserve(j *job) {
 	if post && w.revision != before {
 		w.checkReserved(j, j.seen)
 		w.reserved(j)
+		j.again = true
 	}
 	switch {
 	case !ok:

@@ -102,7 +102,7 @@ type Command struct {
 	ExpiresAt    time.Time // local clock; required, as the zero time has passed
 	CameAt       time.Time // when it was stored
 	By           string    // who has it in hand, unlike anybody else: two who reserve at one moment must not write the same
-	Again        bool      // this is not the first time that it is handed out, or decided
+	Again        bool      // somebody may have reserved it before: it was handed out before, or is decided after a reservation or a long pause
 	Generation   *uint64   // refuse if a human took over since; nil: do not care
 	Hold         bool      // send: wait while a human or the pool has the conversation, rather than be refused
 	Deadline     time.Time // reply: when its code dies, platform's clock; zero: unknown, only ExpiresAt binds

@@ -310,7 +310,8 @@ func (w *world) forget() {
 	for _, o := range w.orders {
 		o.forgotten = o.forgotten || !o.acked && o.handed
 		o.doubtful = o.doubtful || o.forgotten
-		o.untold = o.untold || o.forgotten && blank
+		aside := !o.wakeAt.IsZero() && !o.again && o.posts > 0 // by one of two who had it, and the other posted it
+		o.untold = o.untold || o.forgotten && (blank || aside)
 		o.proved = o.proved && len(o.terminal) > 0
 	}
 	for _, j := range w.jobs { // written down, and not told yet; or in the hands of one who got it late, and takes himself for the first
