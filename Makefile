@@ -36,8 +36,11 @@ fuzz: ## each fuzz target for 60 s, or FUZZTIME
 		echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 SYNCER_BENCHES := BenchmarkSyncer|BenchmarkBacklog|BenchmarkIdle|BenchmarkCallbackToMessage
-bench: bench-ingress bench-syncer ## services against bare ones in the same run, in ratios (15 minutes); then every other benchmark
-	$(GO) test -run '^$$' -bench . -skip 'BenchmarkIngress|$(SYNCER_BENCHES)' -benchmem ./...
+bench: bench-ingress bench-syncer bench-sender ## services against bare ones in the same run, in ratios (30 minutes); then every other benchmark
+	$(GO) test -run '^$$' -bench . -skip 'BenchmarkIngress|$(SYNCER_BENCHES)' -benchmem $$($(GO) list ./... | grep -v '/services/sender$$')
+
+bench-sender: ## the sender beside its floor, and with a million conversations (10 minutes)
+	KF_LONG=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./services/sender
 
 bench-ingress: ## the ingress against a bare one and against itself without group commit (2 minutes)
 	$(GO) test -run '^$$' -bench Ingress -benchtime 1x ./services/ingress
@@ -64,4 +67,4 @@ cover: ## coverage of each package
 golden: ## write the golden files and generated documents again
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
-.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer chaos-syncer chaos-sender sim mutants cover golden
+.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer bench-sender chaos-syncer chaos-sender sim mutants cover golden

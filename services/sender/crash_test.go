@@ -387,6 +387,12 @@ func TestLostAnswerOfTheLedger(t *testing.T) {
 
 // Commands that waited out a long stop of all senders are not sent late: 4.19.
 func TestStaleCommandsExpire(t *testing.T) {
+	for _, down := range []time.Duration{15 * time.Minute, 3 * time.Hour} {
+		t.Run(down.String(), func(t *testing.T) { staleCommandsExpire(t, down) })
+	}
+}
+
+func staleCommandsExpire(t *testing.T, down time.Duration) {
 	const n = 100
 	w := newWorld(t)
 	list := ids("c", n)
@@ -398,7 +404,7 @@ func TestStaleCommandsExpire(t *testing.T) {
 		}
 		w.send(user, id)
 	}
-	w.pass(3 * time.Hour)
+	w.pass(down)
 	w.newToken()
 	w.start()
 	tally := w.audit(list...)
