@@ -14,8 +14,8 @@ import (
 const remembered = 72 * time.Hour
 
 // rebuild makes a ledger from the streams: what was sent from the outcomes, what allows sending from the messages. Lost for
-// good is what was on its way at that moment: a command that was handed out before is in doubt. So are recalls that were
-// ahead of their sends.
+// good is what was on its way at that moment, which is why a command that was handed out before is in doubt, and every recall
+// that was ahead of its send.
 func (s *Sender) rebuild(ctx context.Context, who events.Subject) (window.Ledger, error) {
 	var l window.Ledger
 	outcomes := events.Subject{Kind: events.KindOutcome, Team: "*", Corp: who.Corp, Account: who.Account, Name: "*", User: who.User}.String()
