@@ -131,8 +131,8 @@ func messageCame(l window.Ledger, it kfapi.Item, seq uint64) (window.Ledger, boo
 		return l, false
 	case it.Origin == kfapi.OriginCustomer:
 		l, changed := l.CustomerWrote(at, it.MsgID, seq)
-		if l.CustomerMsgID == it.MsgID && l.CustomerType != it.MsgType { // it is the newest
-			l.CustomerType, changed = it.MsgType, true
+		if name := events.Token(it.MsgType); l.CustomerMsgID == it.MsgID && l.CustomerType != name { // it is the newest
+			l.CustomerType, changed = name, true
 		}
 		return l, changed
 	case it.Origin == kfapi.OriginServicer:
