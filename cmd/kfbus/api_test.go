@@ -155,18 +155,18 @@ func TestMediaOnTheStack(t *testing.T) {
 	}
 }
 
-// python finds an interpreter that has nats-py, or skips.
-func python(t *testing.T) string {
+// python finds an interpreter that has these modules, or skips.
+func python(t *testing.T, modules ...string) string {
 	t.Helper()
 	name := os.Getenv("KF_PYTHON")
 	if name == "" {
 		name = "python3"
 	}
-	out, err := exec.CommandContext(t.Context(), name, "-c", "import nats").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), name, "-c", "import "+strings.Join(modules, ", ")).CombinedOutput()
 	if err == nil {
 		return name
 	}
-	why := fmt.Sprintf("%s has no nats-py (%v): %s\nmake a virtual environment, install examples/python/requirements.txt there, and set KF_PYTHON to its python3",
+	why := fmt.Sprintf("%s lacks "+strings.Join(modules, " or ")+" (%v): %s\nmake a virtual environment, install examples/python/requirements.txt there, and set KF_PYTHON to its python3",
 		name, err, last(out, 200))
 	if os.Getenv("KF_REQUIRE_PYTHON") == "1" {
 		t.Fatal(why)
@@ -177,7 +177,7 @@ func python(t *testing.T) string {
 
 // TestAPIFromPython makes the same calls with a client that is not Go, over TCP.
 func TestAPIFromPython(t *testing.T) {
-	interpreter := python(t)
+	interpreter := python(t, "nats")
 	s := startStack(t)
 	s.say("你好")
 	run := func(args ...string) (code int, out, errs string) {

@@ -18,9 +18,11 @@ import (
 	"github.com/kfbus/kfbus/internal/console"
 	"github.com/kfbus/kfbus/internal/localnats"
 	"github.com/kfbus/kfbus/internal/service"
+	"github.com/kfbus/kfbus/internal/tokens"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfsim"
 	"github.com/kfbus/kfbus/services/ingress"
+	"github.com/kfbus/kfbus/services/tokenkeeper"
 )
 
 // devOptions are the flags of `kfbus dev`. An address whose port is taken gives
@@ -171,7 +173,7 @@ func (d *dev) wire(ctx context.Context, o devOptions, logs io.Writer) error {
 
 func (d *dev) wireServices(env *devEnv, calls net.Listener) error {
 	p := d.process
-	keeper, err := p.tokenkeeper(env.Tokenkeeper)
+	keeper, err := p.tokenkeeper(env.tokenkeeperEnv, []tokenkeeper.Credential{env.singleEnv.Tokenkeeper.Of(env.CorpID)})
 	if err != nil {
 		return err
 	}
@@ -181,11 +183,11 @@ func (d *dev) wireServices(env *devEnv, calls net.Listener) error {
 		return err
 	}
 	door.Listener = calls
-	sy, err := p.syncer(env.Syncer)
+	sy, err := p.syncer(env.Syncer, env.readerEnv)
 	if err != nil {
 		return err
 	}
-	se, err := p.sender(env.senderEnv)
+	se, err := p.sender(env.senderEnv, env.readerEnv)
 	if err != nil {
 		return err
 	}
@@ -203,7 +205,9 @@ type devEnv struct {
 	doorEnv
 	syncerEnv
 	senderEnv
+	readerEnv
 	tokenkeeperEnv
+	singleEnv
 	topologyConfig
 }
 
@@ -221,7 +225,7 @@ func (d *dev) load() (*devEnv, error) {
 		}
 	}
 	for name, value := range map[string]string{
-		"KF_LOG_LEVEL": "warn", "KF_LOG_FORMAT": "console", "KF_LAME_DUCK": "0s", "KF_STOP_TIMEOUT": "5s",
+		"KF_LOG_LEVEL": "warn", "KF_LOG_FORMAT": "console", "KF_LAME_DUCK": "0s", "KF_STOP_TIMEOUT": "5s", "KF_TOKEN_SEAL": tokens.SealPlain,
 		"KF_TOPOLOGY_CALLBACK_LANES": "8", "KF_TOPOLOGY_COMMAND_LANES": "16", "KF_TOPOLOGY_REPLY_LANES": "4",
 		"KF_SYNCER_MEDIA_TYPES": strings.Join(events.MediaTypes(), ","),
 	} {
@@ -232,7 +236,7 @@ func (d *dev) load() (*devEnv, error) {
 		}
 	}
 	env := &devEnv{}
-	return env, service.Load("KF", &env.settings, &env.corpEnv, &env.ingressEnv, &env.doorEnv, &env.syncerEnv, &env.senderEnv, &env.tokenkeeperEnv, &env.topologyConfig)
+	return env, service.Load("KF", &env.settings, &env.corpEnv, &env.ingressEnv, &env.doorEnv, &env.syncerEnv, &env.senderEnv, &env.readerEnv, &env.tokenkeeperEnv, &env.singleEnv, &env.topologyConfig)
 }
 
 // start runs everything and returns when the services are ready.

@@ -25,9 +25,9 @@ func TestGeneratedTables(t *testing.T) {
 		"shared":      {&settings{}, &corpEnv{}},
 		"topology":    {&topologyConfig{}},
 		"ingress":     {&ingressEnv{}, &doorEnv{}},
-		"syncer":      {&syncerEnv{}},
-		"sender":      {&senderEnv{}},
-		"tokenkeeper": {&tokenkeeperEnv{}},
+		"syncer":      {&syncerEnv{}, &readerEnv{}},
+		"sender":      {&senderEnv{}, &readerEnv{}},
+		"tokenkeeper": {&tokenkeeperEnv{}, &singleEnv{}},
 	}
 	found := map[string]bool{}
 	for _, path := range []string{"README.md", "README.zh-CN.md", "docs/operations.md", "services/ingress/README.md",

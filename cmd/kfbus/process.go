@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
@@ -26,7 +28,6 @@ type settings struct {
 	service.Config
 	NATS       bus.Config
 	EventMode  string `split_words:"true" default:"structured" unit:"structured or binary" desc:"form of published CloudEvents"`
-	Credential string `default:"kf" desc:"the tokenkeeper's name for the app whose access token is used"`
 	APIBaseURL string `split_words:"true" default:"https://qyapi.weixin.qq.com" desc:"where the platform's API is"`
 	AllowHTTP  bool   `split_words:"true" default:"false" desc:"permit plain http to an API that is not on this machine: for a simulator in another container only"`
 }
@@ -56,7 +57,18 @@ type (
 		Teams     string `desc:"who may command: a team with its accounts, its commands a minute and its share of a customer's five messages, as in \"shop: accounts=wkA,wkB rate=600 share=4; crm: accounts=*\"; empty: any team, every account"`
 		TeamsFile string `split_words:"true" desc:"a file with the same, one team a line; instead of KF_TEAMS"`
 	}
-	tokenkeeperEnv struct{ Tokenkeeper tokenkeeper.Config }
+	tokenkeeperEnv struct {
+		Tokenkeeper     tokenkeeper.Config
+		Token           tokens.Sealing
+		OfficialBaseURL string `split_words:"true" default:"https://api.weixin.qq.com" desc:"where official accounts and mini programs fetch access tokens"`
+	}
+	singleEnv struct{ Tokenkeeper tokenkeeper.Single } // the one credential
+
+	// readerEnv is of services that use access tokens.
+	readerEnv struct {
+		Credential string `default:"kf" desc:"whose access token is used: the name under which the tokenkeeper publishes it (its KF_TOKENKEEPER_CREDENTIAL)"`
+		Token      tokens.Opening
+	}
 
 	doorEnv struct{ Ingress ingress.Door } // of the one corp
 	idEnv   struct {
@@ -94,8 +106,9 @@ func (p *process) connect(name string) (*bus.Bus, error) {
 	return b, nil
 }
 
-func (p *process) api() (*kfapi.Client, error) {
-	return kfapi.New(kfapi.Config{BaseURL: p.APIBaseURL, AllowHTTP: p.AllowHTTP, Now: p.now})
+// api is the platform's; official is empty for those who need no token of an official account.
+func (p *process) api(official string) (*kfapi.Client, error) {
+	return kfapi.New(kfapi.Config{BaseURL: p.APIBaseURL, OfficialBaseURL: official, AllowHTTP: p.AllowHTTP, Now: p.now})
 }
 
 func (p *process) ingress(cfg ingress.Config, doors []ingress.Door) ([]service.Part, *ingress.Ingress, error) {
@@ -126,20 +139,28 @@ func corpPrefix(name string) string {
 	return "KF_CORP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// corpNames refuses names of which a variable would belong to two corps: of a and a-old, KF_CORP_A_OLD_CALLBACK_TOKEN.
-func corpNames(names []string) error {
+// credentialPrefix is how the variables of a credential in KF_TOKENKEEPER_CREDENTIALS begin.
+func credentialPrefix(name string) string {
+	return "KF_CREDENTIAL_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+var shortName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// ownVariables refuses names, listed in a variable, of which another variable would belong to two: of a and a-old,
+// KF_CORP_A_OLD_CALLBACK_TOKEN.
+func ownVariables(list string, names []string, prefix func(string) string, cfgs ...any) error {
 	of := map[string]string{}
 	for _, name := range names {
-		if err := (ingress.Door{Name: name}).Validate(); err != nil || name == "" {
-			return fmt.Errorf("KF_CORPS has the name %q; a corp's name is 1 to 32 lower-case letters, digits and -, and between two there is a comma alone", name)
+		if !shortName.MatchString(name) {
+			return fmt.Errorf("%s has the name %q; a name is 1 to 32 lower-case letters, digits and -, and between two there is a comma alone", list, name)
 		}
-		vars, err := service.Variables(corpPrefix(name), &idEnv{}, &ingress.Door{})
+		vars, err := service.Variables(prefix(name), cfgs...)
 		if err != nil {
 			panic(err) // the configuration structs are ours
 		}
 		for _, v := range vars {
 			if other, taken := of[v.Name]; taken {
-				return fmt.Errorf("KF_CORPS has %s and %s, and %s would be of both; rename one", other, name, v.Name)
+				return fmt.Errorf("%s has %s and %s, and %s would be of both; rename one", list, other, name, v.Name)
 			}
 			of[v.Name] = name
 		}
@@ -155,7 +176,7 @@ func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
 		d, cfgs, err := loadDoor()
 		return []ingress.Door{d}, map[string][]any{"KF": cfgs}, err
 	}
-	if err := corpNames(names); err != nil {
+	if err := ownVariables("KF_CORPS", names, corpPrefix, &idEnv{}, &ingress.Door{}); err != nil {
 		return nil, nil, usage(err)
 	}
 	for _, name := range names {
@@ -172,22 +193,58 @@ func loadDoors(names []string) ([]ingress.Door, map[string][]any, error) {
 	return doors, secrets, nil
 }
 
+// loadTokenkeeper fills what the tokenkeeper reads, and returns the credentials: the one of KF_CORP_ID, or those that
+// KF_TOKENKEEPER_CREDENTIALS names; and what service.WatchSecrets wants, by prefix.
+func loadTokenkeeper(common *settings, own *tokenkeeperEnv) ([]tokenkeeper.Credential, map[string][]any, error) {
+	secrets := map[string][]any{"KF": {own}}
+	if os.Getenv("KF_TOKENKEEPER_CREDENTIALS") == "" {
+		var corp corpEnv
+		var one singleEnv
+		secrets["KF"] = append(secrets["KF"], &one)
+		err := service.Load("KF", common, own, &corp, &one)
+		return []tokenkeeper.Credential{one.Tokenkeeper.Of(corp.CorpID)}, secrets, err
+	}
+	if err := service.Load("KF", common, own); err != nil {
+		return nil, nil, err
+	}
+	names := own.Tokenkeeper.Credentials
+	if err := ownVariables("KF_TOKENKEEPER_CREDENTIALS", names, credentialPrefix, &tokenkeeper.Named{}); err != nil {
+		return nil, nil, usage(err)
+	}
+	var all []tokenkeeper.Credential
+	for _, name := range names {
+		var n tokenkeeper.Named
+		if err := service.Load(credentialPrefix(name), &n); err != nil {
+			return nil, nil, err
+		}
+		all = append(all, n.Of(name))
+		secrets[credentialPrefix(name)] = []any{&n}
+	}
+	return all, secrets, nil
+}
+
 // caller is what the services that call the platform have in common: their
 // connection, the API, and the access token as it is kept on the bus.
-func (p *process) caller(name string) (*bus.Bus, *kfapi.Client, *tokens.Watcher, error) {
+func (p *process) caller(name string, r readerEnv) (*bus.Bus, *kfapi.Client, *tokens.Watcher, error) {
 	b, err := p.connect(name)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	api, err := p.api()
+	api, err := p.api("")
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return b, api, tokens.New(b, p.corp, p.Credential, p.shell.Deps(name).Log, p.now), nil
+	form, err := r.Token.Form(p.corp, r.Credential)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	d := p.shell.Deps(name)
+	w := tokens.New(b, form, d.Log, p.now)
+	return b, api, w, prometheus.WrapRegistererWith(prometheus.Labels{"service": name}, d.Metrics).Register(w)
 }
 
-func (p *process) syncer(cfg syncer.Config) ([]service.Part, error) {
-	b, api, w, err := p.caller(bus.ServiceSyncer)
+func (p *process) syncer(cfg syncer.Config, r readerEnv) ([]service.Part, error) {
+	b, api, w, err := p.caller(bus.ServiceSyncer, r)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +278,7 @@ func (e senderEnv) teams() ([]sender.Team, error) {
 	return list, nil
 }
 
-func (p *process) sender(env senderEnv) ([]service.Part, error) {
+func (p *process) sender(env senderEnv, r readerEnv) ([]service.Part, error) {
 	teams, err := env.teams()
 	if err != nil {
 		return nil, err
@@ -229,7 +286,7 @@ func (p *process) sender(env senderEnv) ([]service.Part, error) {
 	if len(teams) == 0 && p.dialer == nil { // dev is one's own
 		p.shell.Log.Warn().Msg("KF_TEAMS is empty: every team may use every account, and all of a customer's five messages")
 	}
-	b, api, w, err := p.caller(bus.ServiceSender)
+	b, api, w, err := p.caller(bus.ServiceSender, r)
 	if err != nil {
 		return nil, err
 	}
@@ -240,17 +297,17 @@ func (p *process) sender(env senderEnv) ([]service.Part, error) {
 	return []service.Part{{Name: "sender tokens", Run: w.Run}, {Name: bus.ServiceSender, Run: s.Run}}, nil
 }
 
-func (p *process) tokenkeeper(cfg tokenkeeper.Config) ([]service.Part, error) {
+func (p *process) tokenkeeper(env tokenkeeperEnv, credentials []tokenkeeper.Credential) ([]service.Part, error) {
 	const name = tokenkeeper.Name
 	b, err := p.connect(name)
 	if err != nil {
 		return nil, err
 	}
-	api, err := p.api()
+	api, err := p.api(env.OfficialBaseURL)
 	if err != nil {
 		return nil, err
 	}
-	t, err := tokenkeeper.New(cfg, cfg.Credentials(p.corp), b, api, p.shell.Deps(name))
+	t, err := tokenkeeper.New(env.Tokenkeeper, env.Token, credentials, b, api, p.shell.Deps(name))
 	if err != nil {
 		return nil, err
 	}

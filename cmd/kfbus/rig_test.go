@@ -155,7 +155,7 @@ func (r *rig) trySpawn(name string, env ...string) (*child, error) {
 	base := []string{"KFBUS_TEST_ARGS=" + name, "KF_CORP_ID=" + corp.CorpID, "KF_NATS_URL=nats://" + r.addr, "KF_API_BASE_URL=" + r.platform,
 		"KF_ADMIN_ADDR=" + freeAddr(r.T), "KF_LAME_DUCK=0s", "KF_LOG_LEVEL=debug", "KF_SYNCER_SWEEP=1s", "KF_SENDER_POST_TIMEOUT=1s", "KF_SYNCER_TOKENLESS_PER_MINUTE=6000",
 		"KF_INGRESS_ADDR=" + r.callback, "KF_INGRESS_CALLBACK_TOKEN=" + corp.CallbackToken, "KF_INGRESS_ENCODING_AES_KEY=" + corp.EncodingAESKey,
-		"KF_TOKENKEEPER_SECRET=" + corp.Secrets[0]}
+		"KF_TOKENKEEPER_SECRET=" + corp.Secrets[0], "KF_TOKEN_SEAL=plain"}
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "KF_") {
 			c.cmd.Env = append(c.cmd.Env, v)

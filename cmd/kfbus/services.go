@@ -17,15 +17,14 @@ func serviceCommands(s std) []*cobra.Command {
 	var in ingressEnv
 	var sy syncerEnv
 	var se senderEnv
-	var tk tokenkeeperEnv
+	var reader readerEnv
 	return []*cobra.Command{
 		ingressCommand(s, &in),
-		serviceCommand(s, bus.ServiceSyncer, "pull the messages behind the callbacks and publish them", &sy,
-			func(p *process) ([]service.Part, error) { return p.syncer(sy.Syncer) }),
-		serviceCommand(s, bus.ServiceSender, "carry commands to customers under the platform's rules", &se,
-			func(p *process) ([]service.Part, error) { return p.sender(se) }),
-		serviceCommand(s, tokenkeeper.Name, "keep the access tokens fresh; the only one with the corpsecret", &tk,
-			func(p *process) ([]service.Part, error) { return p.tokenkeeper(tk.Tokenkeeper) }),
+		serviceCommand(s, bus.ServiceSyncer, "pull the messages behind the callbacks and publish them",
+			func(p *process) ([]service.Part, error) { return p.syncer(sy.Syncer, reader) }, &sy, &reader),
+		serviceCommand(s, bus.ServiceSender, "carry commands to customers under the platform's rules",
+			func(p *process) ([]service.Part, error) { return p.sender(se, reader) }, &se, &reader),
+		tokenkeeperCommand(s),
 	}
 }
 
@@ -35,21 +34,22 @@ func secretsOf(name string) string {
 	case ingress.Name:
 		return "KF_INGRESS_CALLBACK_TOKEN_FILE=… KF_INGRESS_ENCODING_AES_KEY_FILE=… "
 	case tokenkeeper.Name:
-		return "KF_TOKENKEEPER_SECRET_FILE=… "
+		return "KF_TOKENKEEPER_SECRET_FILE=… KF_TOKEN_SEAL=xkey KF_TOKEN_SEAL_KEY_FILE=… KF_TOKEN_READERS=syncer=X…,sender=X… "
 	}
 	return ""
 }
 
 const manyReplicas = ".\n\nRun as many replicas as you like. Streams must exist: see `kfbus topology apply`.\n\n"
 
-func serviceCommand(s std, name, short string, own any, wire func(*process) ([]service.Part, error)) *cobra.Command {
+func serviceCommand(s std, name, short string, wire func(*process) ([]service.Part, error), own ...any) *cobra.Command {
 	var common settings
 	var corp corpEnv
+	all := append([]any{&common, &corp}, own...)
 	return &cobra.Command{Use: name, Short: short, Args: none,
-		Long:    short + manyReplicas + environment(&common, &corp, own),
+		Long:    short + manyReplicas + environment(all...),
 		Example: "  KF_CORP_ID=ww… KF_NATS_URL=nats://nats:4222 " + secretsOf(name) + "kfbus " + name,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := service.Load("KF", &common, &corp, own); err != nil {
+			if err := service.Load("KF", all...); err != nil {
 				return err
 			}
 			p, err := newProcess(name, common, s.err)
@@ -61,7 +61,7 @@ func serviceCommand(s std, name, short string, own any, wire func(*process) ([]s
 			if err != nil {
 				return err
 			}
-			return p.shell.Run(c.Context(), append(parts, service.WatchSecrets(p.shell.Log, "KF", own))...)
+			return p.shell.Run(c.Context(), append(parts, service.WatchSecrets(p.shell.Log, "KF", own...))...)
 		}}
 }
 
@@ -95,6 +95,39 @@ func ingressCommand(s std, own *ingressEnv) *cobra.Command {
 				return err
 			}
 			parts, _, err := p.ingress(own.Ingress, doors)
+			if err != nil {
+				return err
+			}
+			for prefix, cfgs := range secrets {
+				parts = append(parts, service.WatchSecrets(p.shell.Log, prefix, cfgs...))
+			}
+			return p.shell.Run(c.Context(), parts...)
+		}}
+}
+
+// tokenkeeperCommand is the one service that may have the secrets of several apps.
+func tokenkeeperCommand(s std) *cobra.Command {
+	const short = "keep the access tokens fresh; the only one with the corpsecret"
+	var common settings
+	var own tokenkeeperEnv
+	return &cobra.Command{Use: tokenkeeper.Name, Short: short, Args: none,
+		Long: short + manyReplicas + environment(&common, &own, &corpEnv{}, &singleEnv{}) +
+			"\nKF_TOKENKEEPER_CREDENTIAL is the name under which this process publishes a token; syncer and sender ask for it by the same name in\n" +
+			"their KF_CREDENTIAL, which is not read here. With KF_TOKENKEEPER_CREDENTIALS=a,b each credential has, instead of KF_CORP_ID,\n" +
+			"KF_TOKENKEEPER_CREDENTIAL and KF_TOKENKEEPER_SECRET, these, and its own name:\n\n" +
+			environmentOf("KF_CREDENTIAL_A", &tokenkeeper.Named{}),
+		Example: "  KF_CORP_ID=ww… KF_NATS_URL=nats://nats:4222 " + secretsOf(tokenkeeper.Name) + "kfbus tokenkeeper\n" +
+			"  KF_TOKENKEEPER_CREDENTIALS=kf,shop KF_CREDENTIAL_KF_ID=ww… KF_CREDENTIAL_KF_SECRET_FILE=… KF_CREDENTIAL_SHOP_ID=wx… KF_CREDENTIAL_SHOP_KIND=stable … kfbus tokenkeeper",
+		RunE: func(c *cobra.Command, _ []string) error {
+			credentials, secrets, err := loadTokenkeeper(&common, &own)
+			if err != nil {
+				return err
+			}
+			p, err := newProcess(tokenkeeper.Name, common, s.err)
+			if err != nil {
+				return err
+			}
+			parts, err := p.tokenkeeper(own, credentials)
 			if err != nil {
 				return err
 			}

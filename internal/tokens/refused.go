@@ -50,7 +50,7 @@ func (w *Watcher) Refused(v Value, errcode int) {
 	if !w.suspect(v) {
 		return
 	}
-	err := w.publish(events.Suspect{Corp: w.corp, Credential: w.credential, Hash: v.Hash, ErrCode: errcode, Generation: v.Generation})
+	err := w.publish(events.Suspect{Corp: w.form.corp, Credential: w.form.credential, Hash: v.Hash, ErrCode: errcode, Generation: v.Generation})
 	log := w.log.Warn().Int("errcode", errcode).Str("sha256", v.Hash).Uint64("generation", v.Generation)
 	if err != nil {
 		w.mu.Lock()

@@ -35,7 +35,7 @@ type offline struct {
 }
 
 func newOffline(generation uint64) *offline {
-	o := &offline{Watcher: New(nil, "ww1", "kf", zerolog.Nop(), time.Now)}
+	o := &offline{Watcher: New(nil, Plain("ww1", "kf"), zerolog.Nop(), time.Now)}
 	o.publish = func(s events.Suspect) error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -55,7 +55,7 @@ func tokenOf(generation uint64) string { return "token " + string(rune('a'+gener
 
 func (o *offline) give(generation uint64) {
 	token := tokenOf(generation)
-	raw, _ := Encode(Value{Token: service.NewSecret(token), Hash: Hash(token), Generation: generation})
+	raw, _ := o.form.Encode(Value{Token: service.NewSecret(token), Hash: Hash(token), Generation: generation})
 	o.take(raw, generation)
 }
 
@@ -245,8 +245,8 @@ func TestReportOnTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := New(b, "ww1", "kf", zerolog.Nop(), time.Now)
-	raw, _ := Encode(Value{Token: service.NewSecret("CANARY"), Hash: Hash("CANARY"), Generation: 1})
+	w := New(b, Plain("ww1", "kf"), zerolog.Nop(), time.Now)
+	raw, _ := w.form.Encode(Value{Token: service.NewSecret("CANARY"), Hash: Hash("CANARY"), Generation: 1})
 	w.take(raw, 1)
 	v, _ := w.Current()
 	w.Refused(v, 42001)
@@ -273,7 +273,7 @@ func TestReportOnTheWire(t *testing.T) {
 func TestAReportWithoutABusIsAnError(t *testing.T) {
 	b, _ := testkit.Bus(t)
 	b.NC.Close()
-	w := New(b, "ww1", "kf", zerolog.Nop(), time.Now)
+	w := New(b, Plain("ww1", "kf"), zerolog.Nop(), time.Now)
 	if err := w.publishSuspect(events.Suspect{Corp: "ww1", Credential: "kf", Hash: "00000000"}); !errors.Is(err, bus.ErrDisconnected) {
 		t.Errorf("got %v, want ErrDisconnected", err)
 	}

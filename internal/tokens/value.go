@@ -3,8 +3,6 @@ package tokens
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/kfbus/kfbus/internal/service"
@@ -29,25 +27,15 @@ func Hash(token string) string {
 // maxGeneration is the largest integer that every JSON reader reads exactly.
 const maxGeneration = 1<<53 - 1
 
-// Encode writes v as a value of the bucket kf_tokens.
-func Encode(v Value) ([]byte, error) {
-	return json.Marshal(events.AccessToken{Generation: v.Generation, Obtained: v.Obtained, Expires: v.Expires, Hash: v.Hash, Token: v.Token.Reveal()})
-}
-
-// Decode reads a value of the bucket kf_tokens and refuses what no tokenkeeper can have written. Its errors say nothing of
-// the content.
-func Decode(raw []byte) (Value, error) {
-	var t events.AccessToken
-	if json.Unmarshal(raw, &t) != nil { // its text may quote the value
-		return Value{}, errors.New("not the JSON of an access token")
-	}
+// valueOf refuses what no tokenkeeper can have written.
+func valueOf(t events.AccessToken) (Value, error) {
 	switch {
 	case t.Token == "":
-		return Value{}, errors.New("no token in it")
+		return Value{}, malformed("no token in it")
 	case t.Hash != Hash(t.Token):
-		return Value{}, errors.New("the hash is not the token's")
+		return Value{}, malformed("the hash is not the token's")
 	case t.Generation == 0 || t.Generation >= maxGeneration:
-		return Value{}, errors.New("the generation is out of range")
+		return Value{}, malformed("the generation is out of range")
 	}
 	return Value{
 		Token: service.NewSecret(t.Token), Generation: t.Generation, Hash: t.Hash, Obtained: t.Obtained, Expires: t.Expires,

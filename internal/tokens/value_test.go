@@ -35,11 +35,11 @@ func TestHashIsEightDigits(t *testing.T) {
 
 func TestEncodeDecode(t *testing.T) {
 	want := value(canary, 7)
-	raw, err := tokens.Encode(want)
+	raw, err := plain.Encode(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := tokens.Decode(raw)
+	got, err := plain.Decode(raw)
 	if err != nil || !same(got, want) || got.Token.Reveal() != canary {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
@@ -51,7 +51,7 @@ func TestEncodeDecode(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	good := `{"generation":7,"sha256":"` + tokens.Hash(canary) + `","token":"` + canary + `"}`
-	if _, err := tokens.Decode([]byte(good)); err != nil {
+	if _, err := plain.Decode([]byte(good)); err != nil {
 		t.Fatalf("the good one: %v", err)
 	}
 	for name, raw := range map[string]string{
@@ -64,7 +64,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"endless generation":   strings.Replace(good, "7", "9007199254740991", 1),
 		"negative generation":  strings.Replace(good, "7", "-7", 1),
 	} {
-		v, err := tokens.Decode([]byte(raw))
+		v, err := plain.Decode([]byte(raw))
 		if err == nil {
 			t.Errorf("%s: accepted as %v", name, v)
 		} else if strings.Contains(err.Error(), canary) {

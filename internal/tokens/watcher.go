@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -26,13 +27,16 @@ const (
 // ErrNone means that there was no access token when the caller's time was over.
 var ErrNone = errors.New("there is no usable access token; is the tokenkeeper running, and its secret right?")
 
-// Watcher keeps the newest access token of one credential. Make it with [New], and run it. Safe for concurrent use.
+// Watcher keeps the newest access token of one credential. Make it with [New], and run it. It is a collector of its own
+// metric, kf_access_tokens_ignored_total. Safe for concurrent use.
 type Watcher struct {
-	bus                   *bus.Bus
-	corp, credential, key string
-	log                   zerolog.Logger
-	now                   func() time.Time
-	publish               func(events.Suspect) error
+	form    Form
+	bus     *bus.Bus
+	key     string
+	log     zerolog.Logger
+	now     func() time.Time
+	publish func(events.Suspect) error
+	ignored *prometheus.CounterVec
 
 	following atomic.Bool   // the watch is on
 	missed    chan struct{} // capacity 1: the watch did not bring what was read
@@ -51,16 +55,25 @@ type doubt struct {
 	reported time.Time // the last report that went out
 }
 
-// New returns a watcher of a corp's credential, which is the operator's name for one app's secret. It does no I/O.
-func New(b *bus.Bus, corp, credential string, log zerolog.Logger, now func() time.Time) *Watcher {
+// New returns a watcher of the credential that form is of. It does no I/O.
+func New(b *bus.Bus, form Form, log zerolog.Logger, now func() time.Time) *Watcher {
 	w := &Watcher{
-		bus: b, corp: corp, credential: credential, key: events.TokenKey(corp, credential),
-		log: log.With().Str("corp", corp).Str("credential", credential).Logger(), now: now,
+		form: form, bus: b, key: form.Key(),
+		log: log.With().Str("corp", form.corp).Str("credential", form.credential).Logger(), now: now,
 		missed: make(chan struct{}, 1), changed: make(chan struct{}),
+		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kf_access_tokens_ignored_total",
+			Help: "Entries of the bucket kf_tokens that were not taken, by why: forged and, where sealed ones are expected, plain are an attack or a wrong key."}, []string{"reason"}),
+	}
+	for _, r := range reasons() {
+		w.ignored.WithLabelValues(r)
 	}
 	w.publish = w.publishSuspect
 	return w
 }
+
+// Describe and Collect are of [prometheus.Collector].
+func (w *Watcher) Describe(ch chan<- *prometheus.Desc) { w.ignored.Describe(ch) }
+func (w *Watcher) Collect(ch chan<- prometheus.Metric) { w.ignored.Collect(ch) }
 
 // Run follows the bucket until ctx ends, and then returns nil. What it cannot read it tries again.
 func (w *Watcher) Run(ctx context.Context) error {
@@ -144,14 +157,11 @@ func (w *Watcher) follow(ctx context.Context) error {
 
 // take keeps what was read if it is newer than what is in hand, and reports whether it was.
 func (w *Watcher) take(raw []byte, revision uint64) bool {
-	v, err := Decode(raw)
+	v, err := w.form.Decode(raw)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		if w.broken != revision {
-			w.broken = revision
-			w.log.Warn().Err(err).Uint64("revision", revision).Msg("the access token in the bucket is not readable; ignored")
-		}
+		w.ignore(err, revision)
 		return false
 	}
 	old := w.value
@@ -166,6 +176,20 @@ func (w *Watcher) take(raw []byte, revision uint64) bool {
 	w.changed = make(chan struct{})
 	w.log.Debug().Uint64("generation", v.Generation).Str("sha256", v.Hash).Time("expires", v.Expires).Msg("new access token")
 	return true
+}
+
+// ignore tells, once an entry, that it is not taken. mu must be held.
+func (w *Watcher) ignore(err error, revision uint64) {
+	if w.broken == revision {
+		return
+	}
+	w.broken = revision
+	w.ignored.WithLabelValues(Reason(err)).Inc()
+	e := w.log.Warn()
+	if w.form.Sealed() { // somebody else than the tokenkeeper wrote it, or a key is wrong: a person must act
+		e = w.log.Error()
+	}
+	e.Err(err).Str("reason", Reason(err)).Uint64("revision", revision).Msg("the access token in the bucket is ignored")
 }
 
 // Current returns the newest token without waiting; ok is false before the first.

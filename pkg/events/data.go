@@ -144,13 +144,33 @@ type LastSend struct {
 	At    time.Time `json:"at"` // accepted no later than this, platform's clock
 }
 
-// AccessToken is the value of a key in kf_tokens.
+// AccessToken is the value of a key in kf_tokens. Of a sealed one Token is missing, and what stands beside the boxes is for
+// people: believe what is inside your own box.
 type AccessToken struct {
 	Generation uint64    `json:"generation"` // rises with each refresh; at least the Unix time of it, so that a lost bucket cannot make it fall
 	Obtained   time.Time `json:"obtained"`
 	Expires    time.Time `json:"expires"`
 	Hash       string    `json:"sha256"` // first 8 hex digits of the token's SHA-256
-	Token      string    `json:"token"`  // the access token, plain
+	Token      string    `json:"token,omitempty"`
+
+	Keeper string     `json:"keeper,omitempty"` // public xkey of the tokenkeeper that sealed it
+	Sealed []TokenBox `json:"sealed,omitempty"` // one for each reader
+}
+
+// TokenBox is an access token as one reader can open it, with nkeys xkeys: "xkv1", a nonce of 24 bytes, and a NaCl box of
+// the JSON of a [SealedToken].
+type TokenBox struct {
+	Reader string `json:"reader"` // the operator's name for it
+	Key    string `json:"key"`    // its public xkey
+	Box    []byte `json:"box"`    // base64 in JSON
+}
+
+// SealedToken is what is inside a [TokenBox]. Corp and Credential must be those that were asked for, or somebody has moved
+// the box here from another key.
+type SealedToken struct {
+	Corp       string `json:"corp"`
+	Credential string `json:"credential"`
+	AccessToken
 }
 
 // Suspect is the data of a message on kf.token.suspect: the platform refused

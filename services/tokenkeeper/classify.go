@@ -11,7 +11,7 @@ import (
 type failure string
 
 const (
-	wrongSecret failure = "wrong_secret" // 40001, 40013, 40091: no repetition helps
+	wrongSecret failure = "wrong_secret" // 40001, 40013, 40091, and 40125 of official accounts: no repetition helps
 	rateLimited failure = "rate_limited" // 45009: called too often, or the address is banned
 	busy        failure = "busy"         // the platform is out of breath
 	refused     failure = "refused"      // another errcode: a setting at the platform, such as 60020 for the address
@@ -24,7 +24,7 @@ const (
 func classify(err error) failure {
 	code, answered := kfapi.Code(err)
 	switch {
-	case slices.Contains([]int{40001, 40013, 40091}, code):
+	case slices.Contains([]int{40001, 40013, 40091, 40125}, code):
 		return wrongSecret
 	case kfapi.RateLimited(err):
 		return rateLimited

@@ -19,6 +19,8 @@ func TestClassify(t *testing.T) {
 		{"wrong secret", code(40001), wrongSecret},
 		{"wrong corp", code(40013), wrongSecret},
 		{"another corp's secret", code(40091), wrongSecret},
+		{"an official account's wrong secret", code(40125), wrongSecret},
+		{"an address that the official account does not know", code(40164), refused},
 		{"called too often", code(45009), rateLimited},
 		{"out of breath", code(-1), busy},
 		{"too many at once", code(45033), busy},

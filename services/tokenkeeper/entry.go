@@ -62,14 +62,13 @@ func (k *keeper) reconcile(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var entry *tokens.Value
-		if v, err := tokens.Decode(e.Value); err == nil {
-			entry = &v
-		}
+		entry := k.read(e)
 		switch judge(k.held, entry, k.unpublished) {
 		case leave:
-			k.unpublished = false
-			return nil
+			if entry == nil || !k.lease.held || k.form.Current(e.Value) {
+				k.unpublished = false
+				return nil
+			} // the readers or the key have changed
 		case adopt:
 			k.adopt(*entry)
 			return nil
@@ -84,8 +83,24 @@ func (k *keeper) reconcile(ctx context.Context) error {
 	return nil
 }
 
+// read returns the entry, nil if there is none that can be ours.
+func (k *keeper) read(e bus.Entry) *tokens.Value {
+	if len(e.Value) == 0 {
+		return nil
+	}
+	v, err := k.form.Decode(e.Value)
+	if err == nil {
+		return &v
+	}
+	if k.strange != e.Revision {
+		k.strange = e.Revision
+		k.log.Error().Err(err).Str("reason", tokens.Reason(err)).Uint64("revision", e.Revision).Msg("the entry in the bucket is not the tokenkeeper's")
+	}
+	return nil
+}
+
 func (k *keeper) write(ctx context.Context, revision uint64) error {
-	raw, err := tokens.Encode(*k.held)
+	raw, err := k.form.Encode(*k.held)
 	if err != nil {
 		return fmt.Errorf("encode access token of %s: %w", k.key, err)
 	}

@@ -18,6 +18,19 @@ import (
 // source fetches access tokens. It is *kfapi.Client.
 type source interface {
 	GetToken(ctx context.Context, corpID, corpSecret string) (kfapi.GetTokenResponse, error)
+	OfficialToken(ctx context.Context, appID, secret string) (kfapi.GetTokenResponse, error)
+	StableToken(ctx context.Context, appID, secret string, force bool) (kfapi.GetTokenResponse, error)
+}
+
+// fetch makes the call that brings the credential's token.
+func (c Credential) fetch(ctx context.Context, api source, secret string) (kfapi.GetTokenResponse, error) {
+	switch c.Kind {
+	case KindOfficial:
+		return api.OfficialToken(ctx, c.Corp, secret)
+	case KindStable:
+		return api.StableToken(ctx, c.Corp, secret, false)
+	}
+	return api.GetToken(ctx, c.Corp, secret)
 }
 
 // store is the bucket. It is *bus.Bus.
@@ -35,6 +48,7 @@ const (
 type keeper struct {
 	Credential
 	key     string
+	form    tokens.Form
 	store   store
 	api     source
 	log     zerolog.Logger
@@ -53,6 +67,7 @@ type keeper struct {
 	held        *tokens.Value // nil: none yet
 	began, ends instant       // of the held token's life
 	unpublished bool          // held was changed here and is not stored
+	strange     uint64        // revision of the last entry that was not ours, so that it is logged once
 	calling     bool          // gettoken is under way
 	answers     chan answer
 	tried       service.Secret // what the last call was made with

@@ -42,7 +42,7 @@ func (k *keeper) refreshIfDue(ctx context.Context) {
 	k.tried = service.NewSecret(secret)
 	a := answer{base: k.generation(), began: now, wall: k.now().UTC()}
 	go func() {
-		r, err := k.api.GetToken(ctx, k.Corp, secret)
+		r, err := k.fetch(ctx, k.api, secret)
 		a.token, a.life, a.err = r.AccessToken, r.ExpiresIn, err
 		k.answers <- a
 	}()

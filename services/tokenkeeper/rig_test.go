@@ -31,11 +31,13 @@ type rig struct {
 	sim    *kfsim.Sim
 	url    string
 	logs   lockedBuffer
+
+	sealing tokens.Sealing
 }
 
 func newRig(t testing.TB, p kfsim.Personality) *rig {
 	t.Helper()
-	r := &rig{t: t, sim: newSim(t, p)}
+	r := &rig{t: t, sim: newSim(t, p), sealing: unsealed}
 	r.url = newRigWeb(t, r.sim)
 	r.bus, r.server = testkit.Bus(t)
 	return r
@@ -49,6 +51,8 @@ func newRigWeb(t testing.TB, sim *kfsim.Sim) string {
 	return web.URL
 }
 
+var unsealed = tokens.Sealing{Seal: tokens.SealPlain}
+
 // process is one running tokenkeeper with a connection of its own.
 type process struct {
 	*Tokenkeeper
@@ -59,19 +63,17 @@ type process struct {
 	ended  chan error
 }
 
-func (r *rig) config() Config {
-	return Config{Credential: "kf", Secret: service.NewSecret(secret), MinDistance: distance}
-}
+// theOne is the credential of most tests.
+func theOne() Credential { return Single{"kf", service.NewSecret(secret)}.Of(corpID) }
 
 func (r *rig) start() *process {
 	r.t.Helper()
-	cfg := r.config()
-	return r.startWith(cfg.Credentials(corpID))
+	return r.startWith([]Credential{theOne()})
 }
 
 func (r *rig) startWith(credentials []Credential) *process {
 	r.t.Helper()
-	api, err := kfapi.New(kfapi.Config{BaseURL: r.url})
+	api, err := kfapi.New(kfapi.Config{BaseURL: r.url, OfficialBaseURL: r.url})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -81,7 +83,7 @@ func (r *rig) startWith(credentials []Credential) *process {
 		r.t.Fatal(err)
 	}
 	d := service.Deps{Log: log, Metrics: p.reg, Health: p.health, Now: time.Now}
-	if p.Tokenkeeper, err = New(r.config(), credentials, p.bus, api, d); err != nil {
+	if p.Tokenkeeper, err = New(Config{MinDistance: distance}, r.sealing, credentials, p.bus, api, d); err != nil {
 		r.t.Fatal(err)
 	}
 	p.pause = 100 * time.Millisecond
@@ -146,13 +148,13 @@ func (r *rig) entry() (tokens.Value, bus.Entry) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	v, _ := tokens.Decode(e.Value)
+	v, _ := tokens.Plain(corpID, "kf").Decode(e.Value)
 	return v, e
 }
 
 // watcher is a running caller.
 func (r *rig) watcher() *tokens.Watcher {
-	w := tokens.New(r.bus, corpID, "kf", zerolog.Nop(), time.Now)
+	w := tokens.New(r.bus, tokens.Plain(corpID, "kf"), zerolog.Nop(), time.Now)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -111,7 +111,7 @@ func (s *stage) startWith(sec service.Secret, set ...func(*keeper)) *actor {
 	}
 	c := Credential{Corp: corpID, Name: "kf", Secret: sec}
 	l := &line{memory: s.bucket}
-	a := &actor{keeper: newKeeper(Config{MinDistance: distance}, c, l, s.api, d, m.of(c)), line: l, health: d.Health, ended: make(chan struct{})}
+	a := &actor{keeper: newKeeper(Config{MinDistance: distance}, tokens.Plain(c.Corp, c.Name), c, l, s.api, d, m.of(c)), line: l, health: d.Health, ended: make(chan struct{})}
 	a.dice = func() float64 { return 0.5 } // refresh at 75 %
 	for _, f := range set {
 		f(a.keeper)
@@ -141,7 +141,7 @@ func (a *actor) kill() {
 // entry is the token in the bucket; ok is false if there is none.
 func (s *stage) entry() (tokens.Value, bool) {
 	e, _ := s.bucket.Read(s.t.Context(), events.BucketTokens, events.TokenKey(corpID, "kf"))
-	v, err := tokens.Decode(e.Value)
+	v, err := tokens.Plain(corpID, "kf").Decode(e.Value)
 	return v, err == nil
 }
 
@@ -175,6 +175,14 @@ type sourceFunc func(ctx context.Context, corp, secret string) (kfapi.GetTokenRe
 
 func (f sourceFunc) GetToken(ctx context.Context, corp, secret string) (kfapi.GetTokenResponse, error) {
 	return f(ctx, corp, secret)
+}
+
+func (f sourceFunc) OfficialToken(ctx context.Context, app, secret string) (kfapi.GetTokenResponse, error) {
+	return f(ctx, app, secret)
+}
+
+func (f sourceFunc) StableToken(ctx context.Context, app, secret string, _ bool) (kfapi.GetTokenResponse, error) {
+	return f(ctx, app, secret)
 }
 
 // line is one keeper's connection to the bucket.

@@ -27,6 +27,7 @@ import (
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/service"
+	"github.com/kfbus/kfbus/internal/tokens"
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
@@ -52,8 +53,8 @@ type Tokenkeeper struct {
 
 // New checks and wires; it does no I/O. api is the platform's client, *kfapi.Client. It fails for a configuration that
 // cannot work, and when the metrics are registered already.
-func New(cfg Config, credentials []Credential, b *bus.Bus, api source, d service.Deps) (*Tokenkeeper, error) {
-	if err := errors.Join(cfg.Validate(), check(credentials)); err != nil {
+func New(cfg Config, sealing tokens.Sealing, credentials []Credential, b *bus.Bus, api source, d service.Deps) (*Tokenkeeper, error) {
+	if err := errors.Join(cfg.Validate(), sealing.Validate(), check(credentials)); err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(d.Metrics)
@@ -62,16 +63,19 @@ func New(cfg Config, credentials []Credential, b *bus.Bus, api source, d service
 	}
 	t := &Tokenkeeper{bus: b, log: d.Log, metrics: m, topology: d.Health.Check("topology"), keepers: map[string]*keeper{}, pause: assertEvery}
 	for _, c := range credentials {
-		key := events.TokenKey(c.Corp, c.Name)
-		t.keepers[key] = newKeeper(cfg, c, b, api, d, m.of(c))
+		form, err := sealing.Form(c.Corp, c.Name)
+		if err != nil {
+			return nil, err
+		}
+		t.keepers[form.Key()] = newKeeper(cfg, form, c, b, api, d, m.of(c))
 	}
 	return t, nil
 }
 
-func newKeeper(cfg Config, c Credential, s store, api source, d service.Deps, m keeperMetrics) *keeper {
-	key := events.TokenKey(c.Corp, c.Name)
+func newKeeper(cfg Config, form tokens.Form, c Credential, s store, api source, d service.Deps, m keeperMetrics) *keeper {
+	key := form.Key()
 	return &keeper{
-		Credential: c, key: key, store: s, api: api, now: d.Now, dice: mathrand.Float64, poll: poll, drain: drain,
+		Credential: c, key: key, form: form, store: s, api: api, now: d.Now, dice: mathrand.Float64, poll: poll, drain: drain,
 		log:     d.Log.With().Str("corp", c.Corp).Str("credential", c.Name).Logger(),
 		token:   d.Health.Check("access_token." + key),
 		broker:  d.Health.Check("bucket." + key).FreshFor(bucketFresh),

@@ -190,7 +190,7 @@ func TestLostEntryAndLostBucket(t *testing.T) {
 		{"overwritten with an older one", func() error {
 			old := before
 			old.Generation--
-			raw, err := tokens.Encode(old)
+			raw, err := tokens.Plain(corpID, "kf").Encode(old)
 			if err == nil {
 				_, err = kv.Put(ctx, key, raw)
 			}
@@ -261,20 +261,22 @@ func TestFullBucket(t *testing.T) {
 }
 
 // suspect reports a token as refused.
-func (r *rig) suspect(v tokens.Value) {
+func (r *rig) suspect(v tokens.Value) { r.suspectOf(theOne(), v) }
+
+func (r *rig) suspectOf(c Credential, v tokens.Value) {
 	r.t.Helper()
-	raw, err := json.Marshal(events.Suspect{Corp: corpID, Credential: "kf", Hash: v.Hash, ErrCode: 42001})
+	raw, err := json.Marshal(events.Suspect{Corp: c.Corp, Credential: c.Name, Hash: v.Hash, ErrCode: 42001})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.bus.NC.Publish(events.SuspectSubject(corpID), raw); err != nil {
+	if err := r.bus.NC.Publish(events.SuspectSubject(c.Corp), raw); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
 // 5.10
 func TestBrokerRestartsEmpty(t *testing.T) {
-	r := &rig{t: t, sim: newSim(t, kfsim.Personality{})}
+	r := &rig{t: t, sim: newSim(t, kfsim.Personality{}), sealing: unsealed}
 	r.url = newRigWeb(t, r.sim)
 	r.server = testkit.NATS(t)
 	address := strings.TrimPrefix(r.server.URL(), "nats://")
@@ -375,37 +377,8 @@ func TestReports(t *testing.T) {
 	}
 }
 
-func TestTwoCredentialsOfOneCorpAreKeptApart(t *testing.T) {
-	r := newRig(t, kfsim.Personality{})
-	const otherCorp = "wwfedcba9876543210"
-	if _, err := r.sim.AddCorp(kfsim.Corp{CorpID: otherCorp, Secrets: []string{"second", "third"}}); err != nil {
-		t.Fatal(err)
-	}
-	p := r.startWith([]Credential{
-		{Corp: corpID, Name: "kf", Secret: service.NewSecret(secret)},
-		{Corp: otherCorp, Name: "kf", Secret: service.NewSecret("second")},
-		{Corp: otherCorp, Name: "app", Secret: service.NewSecret("third")},
-	})
-	r.ready(p)
-	seen := map[string]bool{}
-	for _, key := range []string{events.TokenKey(corpID, "kf"), events.TokenKey(otherCorp, "kf"), events.TokenKey(otherCorp, "app")} {
-		e, err := r.bus.Read(testkit.Context(t), events.BucketTokens, key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v, err := tokens.Decode(e.Value)
-		if err != nil {
-			t.Fatalf("%s: %v", key, err)
-		}
-		seen[v.Hash] = true
-	}
-	if len(seen) != 3 || r.sim.Calls("gettoken") != 3 {
-		t.Errorf("got %d tokens of %d calls, want 3 of 3", len(seen), r.sim.Calls("gettoken"))
-	}
-}
-
 func TestRunWaitsForTheTopology(t *testing.T) {
-	r := &rig{t: t, sim: newSim(t, kfsim.Personality{})}
+	r := &rig{t: t, sim: newSim(t, kfsim.Personality{}), sealing: unsealed}
 	r.url = newRigWeb(t, r.sim)
 	r.server = testkit.NATS(t)
 	r.bus = connect(t, r.server)
@@ -452,7 +425,7 @@ func TestDriftOfTheTopologyIsSeen(t *testing.T) {
 }
 
 func TestRunEndsWhileItWaits(t *testing.T) {
-	r := &rig{t: t, sim: newSim(t, kfsim.Personality{})}
+	r := &rig{t: t, sim: newSim(t, kfsim.Personality{}), sealing: unsealed}
 	r.url = newRigWeb(t, r.sim)
 	r.server = testkit.NATS(t)
 	p := r.start()
@@ -464,22 +437,22 @@ func TestRunEndsWhileItWaits(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := Config{Credential: "kf", Secret: service.NewSecret(secret), MinDistance: distance}
-	one := good.Credentials(corpID)
+	good, one := Config{MinDistance: distance}, []Credential{theOne()}
 	for _, c := range []struct {
 		name        string
 		cfg         Config
+		sealing     tokens.Sealing
 		credentials []Credential
 		want        string
 	}{
-		{"no credential", good, nil, "no credential"},
-		{"no corp", good, good.Credentials(""), "corp or the name is empty"},
-		{"no secret", good, []Credential{{Corp: corpID, Name: "kf"}}, "KF_TOKENKEEPER_SECRET_FILE"},
-		{"the same twice", good, append(one, one[0]), "twice"},
-		{"no name", Config{MinDistance: distance}, one, "KF_TOKENKEEPER_CREDENTIAL"},
-		{"too eager", Config{Credential: "kf", MinDistance: time.Millisecond}, one, "KF_TOKENKEEPER_MIN_DISTANCE"},
+		{"no credential", good, unsealed, nil, "no credential"},
+		{"no corp", good, unsealed, []Credential{{Name: "kf", Secret: service.NewSecret(secret)}}, "corp or the name is empty"},
+		{"no secret", good, unsealed, []Credential{{Corp: corpID, Name: "kf"}}, "KF_TOKENKEEPER_SECRET_FILE"},
+		{"the same twice", good, unsealed, append(one, one[0]), "twice"},
+		{"no choice between sealed and plain", good, tokens.Sealing{}, one, "KF_TOKEN_SEAL must be xkey or plain"},
+		{"too eager", Config{MinDistance: time.Millisecond}, unsealed, one, "KF_TOKENKEEPER_MIN_DISTANCE"},
 	} {
-		_, err := New(c.cfg, c.credentials, nil, nil, service.Deps{})
+		_, err := New(c.cfg, c.sealing, c.credentials, nil, nil, service.Deps{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want it to say %q", c.name, err, c.want)
 		}
@@ -487,16 +460,27 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestConfigFromTheEnvironment(t *testing.T) {
+	type env struct {
+		Tokenkeeper struct {
+			Config
+			Single
+		}
+	}
 	t.Setenv("KF_TOKENKEEPER_SECRET", secret)
-	var cfg struct{ Tokenkeeper Config }
+	var cfg env
 	if err := service.Load("KF", &cfg); err != nil {
 		t.Fatal(err)
 	}
-	c := cfg.Tokenkeeper
-	if c.Credential != "kf" || c.Secret.Reveal() != secret || c.MinDistance != 30*time.Second {
+	if c := cfg.Tokenkeeper; c.Credential != "kf" || c.Secret.Reveal() != secret || c.MinDistance != 30*time.Second || len(c.Credentials) != 0 {
 		t.Errorf("got %+v", c)
 	}
-	if err := service.Load("KF", &struct{ Tokenkeeper Config }{}); err == nil || !strings.Contains(err.Error(), "KF_TOKENKEEPER_SECRET") {
+	if err := service.Load("KF", &env{}); err == nil || !strings.Contains(err.Error(), "KF_TOKENKEEPER_SECRET") {
 		t.Errorf("without the secret: got %v", err)
+	}
+	if err := (Single{}).Validate(); err == nil || !strings.Contains(err.Error(), "KF_TOKENKEEPER_CREDENTIAL") {
+		t.Errorf("without a name: got %v", err)
+	}
+	if err := (Named{Kind: "wecom"}).Validate(); err == nil || !strings.Contains(err.Error(), "corp, official or stable") {
+		t.Errorf("an unknown kind: got %v", err)
 	}
 }
