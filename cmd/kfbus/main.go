@@ -73,7 +73,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags or configuration, 3 not ready or not
 		"try":      {devCommand(s), simCommand(s)},
 		"services": serviceCommands(s),
 		"tools": {topologyCommand(s), sendCommand(s), replyCommand(s), recallCommand(s), transferCommand(s), convCommand(s), apiCommand(s),
-			mediaCommand(s), tailCommand(s), replayCommand(s), deadCommand(s), callbackCommand(s), doctorCommand(s), explainCommand(s), keygenCommand(s),
+			mediaCommand(s), tailCommand(s), replayCommand(s), deadCommand(s), tokenCommand(s), callbackCommand(s), doctorCommand(s), explainCommand(s), keygenCommand(s),
 			healthCommand(s), versionCommand(s)},
 	} {
 		for _, c := range cmds {

@@ -18,7 +18,11 @@ type sealKey struct{ private, public, file string }
 
 func newSealKey(t *testing.T) (k sealKey) {
 	t.Helper()
-	k.private, k.public = testkit.Xkey(t)
+	private, public, err := tokens.NewSealKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.private, k.public = private.Reveal(), public
 	k.file = filepath.Join(t.TempDir(), "xkey")
 	if err := os.WriteFile(k.file, []byte(k.private+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -92,21 +91,4 @@ func EventuallyWithin(t testing.TB, patience time.Duration, what string, ok func
 		case <-tick.C:
 		}
 	}
-}
-
-// Xkey makes a pair of xkeys, as kfbus token seal-key new does.
-func Xkey(t testing.TB) (private, public string) {
-	t.Helper()
-	pair, err := nkeys.CreateCurveKeys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed, err := pair.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if public, err = pair.PublicKey(); err != nil {
-		t.Fatal(err)
-	}
-	return string(seed), public
 }

@@ -176,3 +176,17 @@ func keyPair(private service.Secret) (pair nkeys.KeyPair, public string, err err
 	}
 	return pair, public, nil
 }
+
+// NewSealKey makes a pair of xkeys: a private one, which is a secret of its owner's, and the public one.
+func NewSealKey() (private service.Secret, public string, err error) {
+	pair, err := nkeys.CreateCurveKeys()
+	if err != nil {
+		return private, "", err
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return private, "", err
+	}
+	public, err = pair.PublicKey()
+	return service.NewSecret(string(seed)), public, err
+}

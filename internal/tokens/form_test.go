@@ -22,8 +22,11 @@ type xkey struct{ private, public string }
 
 func newXkey(t testing.TB) xkey {
 	t.Helper()
-	private, public := testkit.Xkey(t)
-	return xkey{private, public}
+	private, public, err := tokens.NewSealKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return xkey{private.Reveal(), public}
 }
 
 func (k xkey) seals(t testing.TB, corp, credential string, readers ...string) tokens.Form {

@@ -13,11 +13,17 @@ import (
 )
 
 // key is a pair of xkeys.
-type key struct{ private, public string }
+type key struct {
+	private service.Secret
+	public  string
+}
 
 func newKey(t testing.TB) (k key) {
 	t.Helper()
-	k.private, k.public = testkit.Xkey(t)
+	var err error
+	if k.private, k.public, err = tokens.NewSealKey(); err != nil {
+		t.Fatal(err)
+	}
 	return k
 }
 
@@ -25,8 +31,8 @@ func newKey(t testing.TB) (k key) {
 func (r *rig) seal(keeper key) tokens.Form {
 	r.t.Helper()
 	own := newKey(r.t)
-	r.sealing = tokens.Sealing{Seal: tokens.SealXkey, SealKey: service.NewSecret(keeper.private), Readers: []string{"syncer=" + own.public}}
-	reader, err := tokens.Opening{OpenKey: service.NewSecret(own.private), Keeper: []string{keeper.public}}.Form(corpID, "kf")
+	r.sealing = tokens.Sealing{Seal: tokens.SealXkey, SealKey: keeper.private, Readers: []string{"syncer=" + own.public}}
+	reader, err := tokens.Opening{OpenKey: own.private, Keeper: []string{keeper.public}}.Form(corpID, "kf")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -55,7 +61,7 @@ func TestPlantedTokensAreOverwritten(t *testing.T) {
 		t.Fatal("the reader cannot open the token")
 	}
 	plain := tokens.Plain(corpID, "kf")
-	stolen, err := tokens.Sealing{Seal: tokens.SealXkey, SealKey: service.NewSecret(newKey(t).private), Readers: r.sealing.Readers}.Form(corpID, "kf")
+	stolen, err := tokens.Sealing{Seal: tokens.SealXkey, SealKey: newKey(t).private, Readers: r.sealing.Readers}.Form(corpID, "kf")
 	if err != nil {
 		t.Fatal(err)
 	}
