@@ -91,6 +91,7 @@ func newProcess(name string, s settings, log io.Writer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	service.WarnUnknown(shell.Log, service.UnknownVariables("KF", os.Environ(), knownVariables()))
 	return &process{settings: s, shell: shell, now: time.Now}, nil
 }
 

@@ -17,9 +17,9 @@ import (
 //
 //   - An empty variable counts as one that is not set. A value that was in a field before stays if nothing is set.
 //   - A Secret is read from NAME or from the file that NAME_FILE names (see SecretFile); both at once are refused.
-//   - Every NAME that holds a secret is unset at the end, whatever the result, so that children and dumps do not have it.
-//     The kernel keeps the first environment in /proc/PID/environ; only NAME_FILE avoids that.
-//     For the same reason, load everything that one process needs in one call.
+//   - Every NAME that holds a secret is unset at the end, whatever the result, so that children do not have it, and on
+//     Linux also overwritten in /proc/PID/environ. Until then it stands there, and whoever started the process may keep
+//     it: only NAME_FILE avoids that. For the same reason, load everything that one process needs in one call.
 //
 // The error is an ErrUsage that lists every missing or contradictory variable with what it is for and an example. It
 // holds no values at all, as people paste secrets into the wrong variable. Not for concurrent use.
@@ -110,10 +110,17 @@ func forExample(v Variable) string {
 }
 
 func unsetSecrets(fields []field) {
+	var set []string
 	for _, f := range fields {
+		if f.Secret && os.Getenv(f.Name) != "" {
+			set = append(set, f.Name)
+		}
 		if f.Secret {
 			_ = os.Unsetenv(f.Name)
 		}
+	}
+	if len(set) > 0 {
+		_ = forget(set) // a kernel that does not let us leaves what only a file avoids
 	}
 }
 

@@ -17,11 +17,15 @@ import (
 const (
 	canary    = "c4n4ry/s3cr3t+value=" // must never be seen
 	panicMode = "SERVICE_TEST_PANIC"   // set in a child: TestMain panics with a secret
+	loadMode  = "SERVICE_TEST_LOAD"    // set in a child: TestMain loads its environment and shows /proc/self/environ
 )
 
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(panicMode); mode != "" {
 		panicWithSecret(mode)
+	}
+	if os.Getenv(loadMode) != "" {
+		loadAndShow()
 	}
 	goleak.VerifyTestMain(m)
 }

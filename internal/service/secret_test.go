@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 	"text/template"
@@ -102,6 +103,47 @@ func TestSecretIsHiddenFromEncoders(t *testing.T) {
 		if !strings.Contains(text, hidden) {
 			t.Errorf("%s: got %s, want %s in it", how, text, hidden)
 		}
+	}
+}
+
+// reachable finds every string that reflection reaches from v, as printers and deep-equal reporters do.
+func reachable(v reflect.Value, depth int, found *[]string) {
+	if depth == 0 {
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		*found = append(*found, v.String())
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			reachable(v.Elem(), depth-1, found)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			reachable(v.Field(i), depth-1, found)
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			reachable(v.Index(i), depth-1, found)
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			reachable(k, depth-1, found)
+			reachable(v.MapIndex(k), depth-1, found)
+		}
+	}
+}
+
+func TestSecretIsOutOfReachOfReflection(t *testing.T) {
+	s := NewSecret(canary)
+	for name, v := range map[string]any{"value": s, "pointer": &s, "struct": expose(s), "map": map[string]any{"s": s}, "error": fmt.Errorf("with %v", s)} {
+		var found []string
+		reachable(reflect.ValueOf(v), 20, &found)
+		hides(t, name, strings.Join(found, " "))
+	}
+	var found []string
+	if reachable(reflect.ValueOf(struct{ inner *struct{ v string } }{&struct{ v string }{canary}}), 20, &found); len(found) != 1 || found[0] != canary {
+		t.Errorf("the search does not find an unexported string behind a pointer: %q", found)
 	}
 }
 

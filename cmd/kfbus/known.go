@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/kfbus/kfbus/internal/service"
+	"github.com/kfbus/kfbus/services/ingress"
+	"github.com/kfbus/kfbus/services/tokenkeeper"
+)
+
+// knownVariables are all that any mode of kfbus reads: services may share one file of variables.
+func knownVariables() []string {
+	names := variableNames("KF", &settings{}, &corpEnv{}, &ingressEnv{}, &doorEnv{}, &syncerEnv{}, &senderEnv{}, &readerEnv{},
+		&tokenkeeperEnv{}, &singleEnv{}, &topologyConfig{})
+	for _, name := range listed("KF_CORPS") {
+		names = append(names, variableNames(corpPrefix(name), &idEnv{}, &ingress.Door{})...)
+	}
+	for _, name := range listed("KF_TOKENKEEPER_CREDENTIALS") {
+		names = append(names, variableNames(credentialPrefix(name), &tokenkeeper.Named{})...)
+	}
+	return names
+}
+
+func listed(variable string) []string {
+	if v := os.Getenv(variable); v != "" {
+		return strings.Split(v, ",")
+	}
+	return nil
+}
+
+func variableNames(prefix string, cfgs ...any) (names []string) {
+	vars, err := service.Variables(prefix, cfgs...)
+	if err != nil {
+		panic(err) // the configuration structs are ours
+	}
+	for _, v := range vars {
+		names = append(names, v.Name)
+		if v.Secret {
+			names = append(names, v.Name+"_FILE")
+		}
+	}
+	return names
+}
