@@ -9,17 +9,30 @@ import (
 	"github.com/kfbus/kfbus/services/tokenkeeper"
 )
 
-// knownVariables are all that any mode of kfbus reads: services may share one file of variables.
-func knownVariables() []string {
-	names := variableNames("KF", &settings{}, &corpEnv{}, &ingressEnv{}, &doorEnv{}, &syncerEnv{}, &senderEnv{}, &readerEnv{},
+// knownVariables are all that any mode of kfbus reads: services may share one file of variables. secrets are those of them
+// whose value is one.
+func knownVariables() (names, secrets []string) {
+	add := func(prefix string, cfgs ...any) {
+		vars, err := service.Variables(prefix, cfgs...)
+		if err != nil {
+			panic(err) // the configuration structs are ours
+		}
+		for _, v := range vars {
+			names = append(names, v.Name)
+			if v.Secret {
+				names, secrets = append(names, v.Name+"_FILE"), append(secrets, v.Name)
+			}
+		}
+	}
+	add("KF", &settings{}, &corpEnv{}, &ingressEnv{}, &doorEnv{}, &syncerEnv{}, &senderEnv{}, &readerEnv{},
 		&tokenkeeperEnv{}, &singleEnv{}, &topologyConfig{})
 	for _, name := range listed("KF_CORPS") {
-		names = append(names, variableNames(corpPrefix(name), &idEnv{}, &ingress.Door{})...)
+		add(corpPrefix(name), &idEnv{}, &ingress.Door{})
 	}
 	for _, name := range listed("KF_TOKENKEEPER_CREDENTIALS") {
-		names = append(names, variableNames(credentialPrefix(name), &tokenkeeper.Named{})...)
+		add(credentialPrefix(name), &tokenkeeper.Named{})
 	}
-	return names
+	return names, secrets
 }
 
 func listed(variable string) []string {
@@ -27,18 +40,4 @@ func listed(variable string) []string {
 		return strings.Split(v, ",")
 	}
 	return nil
-}
-
-func variableNames(prefix string, cfgs ...any) (names []string) {
-	vars, err := service.Variables(prefix, cfgs...)
-	if err != nil {
-		panic(err) // the configuration structs are ours
-	}
-	for _, v := range vars {
-		names = append(names, v.Name)
-		if v.Secret {
-			names = append(names, v.Name+"_FILE")
-		}
-	}
-	return names
 }

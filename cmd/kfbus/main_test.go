@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(brokerDir) != "" {
 		broker()
 	}
+	if os.Getenv(leakEnv) != "" {
+		leak()
+	}
 	if args := os.Getenv("KFBUS_TEST_ARGS"); args != "" {
 		if err := os.Unsetenv("KFBUS_TEST_ARGS"); err != nil {
 			panic(err)

@@ -91,7 +91,9 @@ func newProcess(name string, s settings, log io.Writer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	service.WarnUnknown(shell.Log, service.UnknownVariables("KF", os.Environ(), knownVariables()))
+	known, secrets := knownVariables()
+	service.WarnUnknown(shell.Log, service.UnknownVariables("KF", os.Environ(), known))
+	service.ForgetSecrets(secrets)
 	return &process{settings: s, shell: shell, now: time.Now}, nil
 }
 

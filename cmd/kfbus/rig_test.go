@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +47,12 @@ type rig struct {
 
 func newRig(t *testing.T, change ...func(*kfsim.Config)) *rig {
 	t.Helper()
+	return newRigOf(t, worldSpec{customers: 2}, func(h http.Handler) http.Handler { return h })
+}
+
+// newRigOf is newRig with a world of one's own, and with something before the platform.
+func newRigOf(t *testing.T, spec worldSpec, before func(http.Handler) http.Handler) *rig {
+	t.Helper()
 	r := &rig{T: t, dir: t.TempDir(), callback: freeAddr(t)}
 	r.addr = freeAddr(t)
 	r.startNATS()
@@ -59,7 +66,8 @@ func newRig(t *testing.T, change ...func(*kfsim.Config)) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.sim.Close)
-	if r.world, err = populate(r.sim, worldSpec{callback: "http://" + r.callback + "/callback", customers: 2}); err != nil {
+	spec.callback = "http://" + r.callback + "/callback"
+	if r.world, err = populate(r.sim, spec); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +77,7 @@ func newRig(t *testing.T, change ...func(*kfsim.Config)) *rig {
 	r.platform = at(l)
 	ctx, cancel := context.WithCancel(context.Background())
 	var g errgroup.Group
-	g.Go(func() error { return serve(ctx, l, r.sim.Platform()) })
+	g.Go(func() error { return serve(ctx, l, before(r.sim.Platform())) })
 	g.Go(func() error { return r.sim.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()

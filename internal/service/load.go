@@ -110,14 +110,24 @@ func forExample(v Variable) string {
 }
 
 func unsetSecrets(fields []field) {
-	var set []string
+	var names []string
 	for _, f := range fields {
-		if f.Secret && os.Getenv(f.Name) != "" {
-			set = append(set, f.Name)
-		}
 		if f.Secret {
-			_ = os.Unsetenv(f.Name)
+			names = append(names, f.Name)
 		}
+	}
+	ForgetSecrets(names)
+}
+
+// ForgetSecrets takes variables out of the environment as Load does with its own. It is for those of other services, which a
+// shared file of variables brings along. Not for concurrent use.
+func ForgetSecrets(names []string) {
+	var set []string
+	for _, name := range names {
+		if os.Getenv(name) != "" {
+			set = append(set, name)
+		}
+		_ = os.Unsetenv(name)
 	}
 	if len(set) > 0 {
 		_ = forget(set) // a kernel that does not let us leaves what only a file avoids
