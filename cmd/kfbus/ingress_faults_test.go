@@ -122,11 +122,11 @@ func (r *rig) caller() *caller {
 
 var patient = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 512}}
 
-func (c *caller) post(id string) {
+func (c *caller) post(codec *kfcrypto.Codec, id string) {
 	plain := fmt.Sprintf("<xml><ToUserName>%s</ToUserName><FromUserName>zhang</FromUserName><CreateTime>%d</CreateTime><MsgType>text</MsgType><Content>%s</Content><MsgId>%s</MsgId><AgentID>1</AgentID></xml>",
 		c.world.corp.CorpID, time.Now().Unix(), strings.Repeat("x", c.size), id)
 	ts := strconv.FormatInt(time.Now().Unix(), 10)
-	s, err := c.codec.Seal(nil, ts, "n"+id, []byte(plain), c.world.corp.CorpID)
+	s, err := codec.Seal(nil, ts, "n"+id, []byte(plain), c.world.corp.CorpID)
 	if err != nil {
 		c.Error(err)
 		return
@@ -166,8 +166,8 @@ func (c *caller) storm(perSecond, n int, at func(i int)) {
 	for i := range n {
 		<-t.C
 		at(i)
-		id := strconv.FormatInt(1e9+c.next.Add(1), 10)
-		wg.Go(func() { c.post(id) })
+		id, codec := strconv.FormatInt(1e9+c.next.Add(1), 10), c.codec // at may change it
+		wg.Go(func() { c.post(codec, id) })
 	}
 	wg.Wait()
 }
