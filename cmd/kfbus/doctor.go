@@ -40,8 +40,9 @@ func failing(do, format string, a ...any) verdict {
 func skipped(why string) verdict { return verdict{State: stateSkip, Detail: why} }
 
 func doctorCommand(s std) *cobra.Command {
-	c := &cobra.Command{Use: "doctor", Short: "check what a service needs, and say what to do where something is wrong"}
-	c.AddCommand(doctorIngress(s))
+	c := platformDoctorCommand(s, "doctor", "check what a service needs, and say what to do where something is wrong")
+	c.Long = "doctor without more is doctor platform.\n\n" + c.Long
+	c.AddCommand(doctorPlatform(s), doctorIngress(s))
 	return c
 }
 

@@ -99,10 +99,12 @@ func errcode(arg string) (int, error) {
 	return int(code), nil
 }
 
-// language is --lang, or what the environment asks for: Chinese if that begins with zh, else English.
-func (x *explain) language() kfapi.Lang {
-	if x.lang != "" {
-		return kfapi.Lang(x.lang)
+func (x *explain) language() kfapi.Lang { return languageOf(x.lang) }
+
+// languageOf is --lang, or what the environment asks for: Chinese if that begins with zh, else English.
+func languageOf(flag string) kfapi.Lang {
+	if flag != "" {
+		return kfapi.Lang(flag)
 	}
 	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := os.Getenv(name); v != "" {

@@ -113,13 +113,21 @@ var (
 
 const maxDiagnosed = 4096 // bytes of an errmsg that are looked at; real ones have a few hundred
 
+// CallerAddress finds the address in an errmsg that the platform saw the call come from; refusals name it after "from ip".
+func CallerAddress(errmsg string) (addr netip.Addr, ok bool) {
+	m := fromIP.FindStringSubmatch(errmsg[:min(len(errmsg), maxDiagnosed)])
+	if m == nil {
+		return addr, false
+	}
+	addr, err := netip.ParseAddr(strings.TrimRight(m[1], "."))
+	return addr, err == nil
+}
+
 func diagnostics(errmsg string, lang Lang) string {
 	errmsg = errmsg[:min(len(errmsg), maxDiagnosed)]
 	var found []string
-	if m := fromIP.FindStringSubmatch(errmsg); m != nil {
-		if addr, err := netip.ParseAddr(strings.TrimRight(m[1], ".")); err == nil {
-			found = append(found, lang.pick("the call came from ", "调用来自 ")+addr.String())
-		}
+	if addr, ok := CallerAddress(errmsg); ok {
+		found = append(found, lang.pick("the call came from ", "调用来自 ")+addr.String())
 	}
 	if m := hintID.FindStringSubmatch(errmsg); m != nil {
 		found = append(found, lang.pick("hint id for the platform's support ", "可提供给平台客服的 hint ")+m[1])
