@@ -49,7 +49,7 @@ bench-syncer: ## the syncer against two bare ones; a backlog of 500,000; 10,000 
 	$(GO) test -run '^$$' -bench '$(SYNCER_BENCHES)' -benchtime 1x -timeout 30m ./services/syncer ./cmd/kfbus
 
 chaos-syncer: ## kill -9 of syncers, the broker, one of three brokers; a frozen syncer; five minutes of a failing platform; KF_SEED repeats
-	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaos|TestSyncerFrozen' -count=1 -v -timeout 30m
+	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaos(Syncer|Broker|Cluster|Platform)|TestSyncerFrozen' -count=1 -v -timeout 30m
 
 SEEDS ?= 10000
 sim: ## the sending rules in random worlds, SEEDS of them: every promise after every event; SEED=123 prints one world
@@ -61,10 +61,14 @@ mutants: ## the simulation tested: each of a list of planted mistakes must break
 chaos-sender: ## senders as processes: races, doubtful answers, kill -9, freezes, lost ledgers, a restarted broker; KF_SEED repeats a run
 	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaosSender' -count=1 -v -timeout 60m
 
+TOKENS := TestChaosTokens|TestRevokedUnderSends|TestATokenIsFreshAllDay|TestKeepersKilledAtEveryRefresh|TestPlatformDown|TestClockJumps|TestTwoLeaders|TestLostEntryAndLostBucket|TestTwoApps|TestKeepersUnderRandomFaults
+chaos-tokens: ## kill -9 of tokenkeepers 50 times, two leaders, lost entries and buckets, hours without the platform: the figures
+	KF_CHAOS=1 $(GO) test ./services/tokenkeeper ./cmd/kfbus -run '$(TOKENS)' -count=1 -v -timeout 20m
+
 cover: ## coverage of each package
 	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
 
 golden: ## write the golden files and generated documents again
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
-.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer bench-sender chaos-syncer chaos-sender sim mutants cover golden
+.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer bench-sender chaos-syncer chaos-sender chaos-tokens sim mutants cover golden

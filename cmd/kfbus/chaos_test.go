@@ -17,7 +17,7 @@ import (
 	"github.com/kfbus/kfbus/pkg/kfsim"
 )
 
-// Chaos runs take minutes: make chaos-syncer, make chaos-sender. KF_SEED repeats a run as far as processes can be repeated.
+// Chaos runs take minutes: make chaos-syncer, chaos-sender, chaos-tokens. KF_SEED repeats a run as far as processes can be repeated.
 
 const (
 	chaosKills    = 100 // of syncers
@@ -30,7 +30,7 @@ const (
 func chaos(t *testing.T) {
 	t.Helper()
 	if !chaotic() {
-		t.Skip("SKIP: it takes minutes; make chaos-syncer, or KF_CHAOS=1")
+		t.Skip("SKIP: it takes minutes; make chaos-syncer, chaos-sender or chaos-tokens, or KF_CHAOS=1")
 	}
 }
 
