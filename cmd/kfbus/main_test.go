@@ -64,6 +64,8 @@ func TestHelpAndUsage(t *testing.T) {
 		{"send with a body that is none", []string{"send", "wk1", "wm1", "--body", "{", "--corp", "ww1"}, 2, "--body"},
 		{"no broker", []string{"topology", "check", "--nats", "nats://127.0.0.1:1"}, 3, "kfbus dev"},
 		{"no service there", []string{"health", "http://127.0.0.1:1/readyz"}, 3, "127.0.0.1:1"},
+		{"a tokenkeeper that nobody told how to write tokens", []string{"tokenkeeper"}, 2, "KF_TOKEN_SEAL is required"},
+		{"the keys of tokens", []string{"token", "seal-key", "--help"}, 0, "new"},
 		{"a service without its secrets", []string{"ingress"}, 2, "KF_CORP_ID is required"},
 	} {
 		code, out, errs := kfbus(t, c.args...)

@@ -56,3 +56,44 @@ func TestIngressTakesBothFormsOfSettings(t *testing.T) {
 		})
 	}
 }
+
+// TestTokenkeeperTakesBothFormsOfSettings: it gets as far as its admin port, which is taken.
+func TestTokenkeeperTakesBothFormsOfSettings(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, c := range []struct {
+		name string
+		env  map[string]string
+		code int
+		want string
+	}{
+		{"one", map[string]string{"KF_CORP_ID": "ww1", "KF_TOKENKEEPER_SECRET": "CANARY"}, 1, "address already in use"},
+		{"several", map[string]string{"KF_TOKENKEEPER_CREDENTIALS": "kf,shop", "KF_CREDENTIAL_KF_ID": "ww1", "KF_CREDENTIAL_KF_SECRET": "CANARY",
+			"KF_CREDENTIAL_SHOP_ID": "wx1", "KF_CREDENTIAL_SHOP_KIND": "stable", "KF_CREDENTIAL_SHOP_SECRET": "CANARY"}, 1, "address already in use"},
+		{"one without a secret", map[string]string{"KF_CORP_ID": "ww1"}, 2, "KF_TOKENKEEPER_SECRET is required"},
+		{"one of several without a secret", map[string]string{"KF_TOKENKEEPER_CREDENTIALS": "kf", "KF_CREDENTIAL_KF_ID": "ww1"}, 2, "KF_CREDENTIAL_KF_SECRET is required"},
+		{"one of several without an id", map[string]string{"KF_TOKENKEEPER_CREDENTIALS": "kf", "KF_CREDENTIAL_KF_SECRET": "CANARY"}, 2, "KF_CREDENTIAL_KF_ID is required"},
+		{"a kind that is none", map[string]string{"KF_TOKENKEEPER_CREDENTIALS": "kf", "KF_CREDENTIAL_KF_ID": "ww1", "KF_CREDENTIAL_KF_KIND": "app", "KF_CREDENTIAL_KF_SECRET": "CANARY"}, 2, "corp, official or stable"},
+		{"a name that is none", map[string]string{"KF_TOKENKEEPER_CREDENTIALS": "KF"}, 2, `KF_TOKENKEEPER_CREDENTIALS has the name "KF"`},
+		{"a name twice", map[string]string{"KF_TOKENKEEPER_CREDENTIALS": "kf,kf"}, 2, "KF_CREDENTIAL_KF_ID would be of both"},
+		{"neither sealed nor plain", map[string]string{"KF_CORP_ID": "ww1", "KF_TOKENKEEPER_SECRET": "CANARY", "KF_TOKEN_SEAL": "yes"}, 2, "KF_TOKEN_SEAL must be xkey or plain"},
+		{"sealed for nobody", map[string]string{"KF_CORP_ID": "ww1", "KF_TOKENKEEPER_SECRET": "CANARY", "KF_TOKEN_SEAL": "xkey"}, 2, "KF_TOKEN_READERS"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("KF_TOKEN_SEAL", "plain")
+			for name, value := range c.env {
+				t.Setenv(name, value)
+			}
+			t.Setenv("KF_NATS_URL", "nats://127.0.0.1:1")
+			t.Setenv("KF_ADMIN_ADDR", l.Addr().String())
+			t.Setenv("KF_LAME_DUCK", "0s")
+			code, out, errs := kfbus(t, "tokenkeeper")
+			if code != c.code || !strings.Contains(out+errs, c.want) || strings.Contains(out+errs, "CANARY") {
+				t.Errorf("code %d, want %d and %q in:\n%s%s", code, c.code, c.want, out, errs)
+			}
+		})
+	}
+}
