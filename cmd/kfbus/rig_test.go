@@ -47,11 +47,11 @@ type rig struct {
 
 func newRig(t *testing.T, change ...func(*kfsim.Config)) *rig {
 	t.Helper()
-	return newRigOf(t, worldSpec{customers: 2}, func(h http.Handler) http.Handler { return h })
+	return newRigOf(t, worldSpec{customers: 2}, func(h http.Handler) http.Handler { return h }, change...)
 }
 
 // newRigOf is newRig with a world of one's own, and with something before the platform.
-func newRigOf(t *testing.T, spec worldSpec, before func(http.Handler) http.Handler) *rig {
+func newRigOf(t *testing.T, spec worldSpec, before func(http.Handler) http.Handler, change ...func(*kfsim.Config)) *rig {
 	t.Helper()
 	r := &rig{T: t, dir: t.TempDir(), callback: freeAddr(t)}
 	r.addr = freeAddr(t)

@@ -292,7 +292,7 @@ func TestShortStallIsDecidedAgain(t *testing.T) {
 	var once sync.Once
 	a.step = func(name string) {
 		if name == "reserved" {
-			once.Do(func() { a.skew += 1500 * time.Millisecond })
+			once.Do(func() { a.skew.Add(int64(1500 * time.Millisecond)) })
 		}
 	}
 	w.must(w.deliverOn(a, ann, "c"))

@@ -253,7 +253,7 @@ func TestWrongClock(t *testing.T) {
 				w.wrote(user, ago)
 			}
 			r := w.make()
-			r.skew = c.ours
+			r.skew.Store(int64(c.ours))
 			r.run()
 			code := w.enter(ann)
 			for id, user := range map[string]string{"open": "wmOPEN", "last": "wmLAST", "shut": "wmSHUT"} {

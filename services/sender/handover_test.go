@@ -70,7 +70,7 @@ func TestLateAnswerCannotLeak(t *testing.T) {
 			once(w, "decided", func(*replica) { w.handOver(); w.noted() })
 		},
 		"it comes after the reservation, to a sender that stalls": func(w *world) {
-			once(w, "reserved", func(r *replica) { w.handOver(); r.skew += 1500 * time.Millisecond })
+			once(w, "reserved", func(r *replica) { w.handOver(); r.skew.Add(int64(1500 * time.Millisecond)) })
 		},
 		"its human still holds the conversation": func(w *world) {
 			w.start()

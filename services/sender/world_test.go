@@ -217,7 +217,7 @@ type replica struct {
 	dead chan struct{} // closed when it was killed
 	free chan struct{} // closed when the killed one may end
 	reg  *prometheus.Registry
-	skew time.Duration // of its own clock
+	skew atomic.Int64 // of its own clock, a time.Duration
 
 	health *service.Health
 }
@@ -236,7 +236,7 @@ func (w *world) make(change ...func(*Config)) *replica {
 		f(&cfg)
 	}
 	r := &replica{w: w, done: make(chan struct{}), dead: make(chan struct{}), free: make(chan struct{}), reg: prometheus.NewRegistry()}
-	now := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load()) + r.skew) }
+	now := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load() + r.skew.Load())) }
 	api, err := kfapi.New(kfapi.Config{BaseURL: w.http.URL, Now: now})
 	w.must(err)
 	log := zerolog.New(&w.logs).Level(zerolog.InfoLevel)
