@@ -43,14 +43,14 @@ func (l Ledger) Spent() int {
 }
 
 // LastSent is the newest message that the platform accepted and did not fail to deliver, a reply to an event included: its
-// msgid and the moment by which it was accepted, platform's clock. The zero time: none that is remembered.
+// msgid and the moment by which it was accepted, platform's clock. The zero time: none that is remembered. The order is that
+// in which they were begun: the estimates of the clock behind two such moments may differ by more than the moments.
 func (l Ledger) LastSent() (msgid string, at time.Time) {
-	var newest Instant
-	for i := range l.Records {
+	for i := len(l.Records) - 1; i >= 0; i-- {
 		rec := &l.Records[i]
-		if (rec.Verb == Send || rec.Verb == Reply) && rec.fate() == Accepted && rec.SentAt > newest {
-			msgid, newest = rec.Key, rec.SentAt
+		if (rec.Verb == Send || rec.Verb == Reply) && rec.fate() == Accepted && rec.SentAt != 0 {
+			return rec.Key, rec.SentAt.Time()
 		}
 	}
-	return msgid, newest.Time()
+	return "", time.Time{}
 }

@@ -73,6 +73,7 @@ func TestLastSent(t *testing.T) {
 		{"the newest of two", spent(t, 2), send("s2").MsgID(), t0.Add(2 * time.Second)},
 		{"the newest could not be delivered", failed, send("s1").MsgID(), t0.Add(time.Second)},
 		{"the newest has no answer yet", inFlight, send("s1").MsgID(), t0.Add(time.Second)},
+		{"our clock was corrected in between", accepted(t, spent(t, 2), send("s3"), after(1500*time.Millisecond)), send("s3").MsgID(), t0.Add(1500 * time.Millisecond)},
 		{"a reply to an event", accepted(t, spent(t, 1), command(Reply, "r"), after(10*time.Second)), command(Reply, "r").MsgID(), t0.Add(10 * time.Second)},
 		{"a transfer is no message", transferred(t, spent(t, 1)), send("s1").MsgID(), t0.Add(time.Second)},
 	} {
