@@ -71,4 +71,14 @@ cover: ## coverage of each package
 golden: ## write the golden files and generated documents again
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
-.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer bench-sender chaos-syncer chaos-sender chaos-tokens sim mutants cover golden
+image: ## the container image kfbus:local, or TAG, from this machine's Go; PLATFORM=linux/arm64 for another machine
+	bash deploy/image.sh $(TAG) $(PLATFORM)
+
+TAG ?= kfbus:local
+reproducible: ## build the binary twice, elsewhere and from nothing, and compare
+	bash deploy/reproducible.sh
+
+sbom: build ## bin/kfbus.cdx.json: every module in the binary, as CycloneDX
+	bin/kfbus sbom > bin/kfbus.cdx.json
+
+.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer bench-sender chaos-syncer chaos-sender chaos-tokens sim mutants cover golden image reproducible sbom

@@ -74,7 +74,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags or configuration, 3 not ready or not
 		"services": serviceCommands(s),
 		"tools": {topologyCommand(s), sendCommand(s), replyCommand(s), recallCommand(s), transferCommand(s), convCommand(s), apiCommand(s),
 			mediaCommand(s), tailCommand(s), replayCommand(s), deadCommand(s), tokenCommand(s), callbackCommand(s), doctorCommand(s), explainCommand(s), keygenCommand(s),
-			healthCommand(s), versionCommand(s)},
+			healthCommand(s), sbomCommand(s), versionCommand(s)},
 	} {
 		for _, c := range cmds {
 			c.GroupID = id
