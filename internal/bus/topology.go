@@ -22,6 +22,7 @@ type Topology struct {
 	OutcomeAge    time.Duration `split_words:"true" default:"168h" desc:"how long outcomes are kept"`
 	MessageBytes  int64         `split_words:"true" default:"-1" desc:"most bytes KF_MESSAGE may hold; -1 for no limit"`
 	AckWait       time.Duration `split_words:"true" default:"10s" desc:"after this time without a sign of life a lane goes to another replica"`
+	Teams         []string      `example:"orders=ww0123456789abcdef/wkDESK" desc:"teams that get durables of their own on KF_MESSAGE and KF_OUTCOME, each as NAME=CORP/OPEN_KFID+CORP/OPEN_KFID, or NAME=CORP/*"`
 }
 
 // DefaultTopology is for one server.
@@ -51,6 +52,9 @@ func (t Topology) Validate() error {
 		return fmt.Errorf("KF_TOPOLOGY_MESSAGE_AGE is %v; below %v a lost cursor could not be mended", t.MessageAge, minMessageAge)
 	case t.AckWait < time.Second:
 		return fmt.Errorf("KF_TOPOLOGY_ACK_WAIT is %v; it must be at least 1s", t.AckWait)
+	}
+	if _, err := ParseTeams(t.Teams); err != nil {
+		return fmt.Errorf("KF_TOPOLOGY_TEAMS: %w", err)
 	}
 	return nil
 }
@@ -179,7 +183,13 @@ const (
 	unlimitedDelivery = -1
 )
 
-// Consumers returns every durable the services use.
+// teamAckWait is longer than a lane's: a bot may ask a slow model, and no lane waits for it.
+const teamAckWait = time.Minute
+
+// teamInHand is how much a team may have in hand before it acknowledges.
+const teamInHand = 1000
+
+// Consumers returns every durable the services use, and those of the teams.
 func (t Topology) Consumers() []Consumer {
 	var cs []Consumer
 	add := func(stream, name string, inHand int, filters ...string) {
@@ -212,6 +222,11 @@ func (t Topology) Consumers() []Consumer {
 	add(events.StreamTimer, DurableDueSender, 64, events.DueFilter(ServiceSender))
 	add(events.StreamTimer, DurableDueMedia, 64, events.DueFilter(ServiceMedia))
 	add(events.StreamTimer, DurableDueWindow, 64, events.DueFilter(ServiceWindow))
+	teams, _ := ParseTeams(t.Teams) // Validate has refused what cannot be read
+	for _, team := range teams {
+		cs = append(cs, team.consumers(jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, AckWait: teamAckWait,
+			MaxAckPending: teamInHand, MaxDeliver: unlimitedDelivery})...)
+	}
 	return cs
 }
 

@@ -23,6 +23,7 @@ type Options struct {
 	Listen     string // host:port for clients; "" is a free port of 127.0.0.1
 	SyncAlways bool   // fsync before every ack
 	MaxStore   int64  // bytes; 0 means 8 GiB
+	Config     string // a server's configuration file, for users and permissions; what the other fields say goes before it
 	Logger     server.Logger
 }
 
@@ -62,11 +63,16 @@ func (s *Server) start(o Options, dir string) error {
 	if err := s.lockDir(dir); err != nil {
 		return err
 	}
-	opts := &server.Options{
-		ServerName: "kfbus-local", Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir,
-		NoSigs: true, NoLog: o.Logger == nil, MaxPayload: maxPayload, SyncAlways: o.SyncAlways,
-		JetStreamMaxStore: defaultStore, JetStreamMaxMemory: 256 << 20,
+	opts := &server.Options{}
+	if o.Config != "" {
+		var err error
+		if opts, err = server.ProcessConfigFile(o.Config); err != nil {
+			return fmt.Errorf("read the configuration of the embedded nats server: %w", err)
+		}
 	}
+	opts.ServerName, opts.Host, opts.Port, opts.HTTPPort = "kfbus-local", "127.0.0.1", server.RANDOM_PORT, 0
+	opts.JetStream, opts.StoreDir, opts.JetStreamMaxStore, opts.JetStreamMaxMemory = true, dir, defaultStore, 256<<20
+	opts.NoSigs, opts.NoLog, opts.MaxPayload, opts.SyncAlways = true, o.Logger == nil, maxPayload, o.SyncAlways
 	if o.MaxStore > 0 {
 		opts.JetStreamMaxStore = o.MaxStore
 	}
