@@ -40,7 +40,8 @@ const EncryptionKey = "KF_NATS_ENCRYPTION_KEY"
 
 const (
 	clusterPort = 6222
-	maxPayload  = 8 << 20 // a page of messages, a file's part; as the server of `kfbus dev`
+	maxPayload  = 8 << 20   // a page of messages, a file's part; as the server of `kfbus dev`
+	maxMemory   = 256 << 20 // no stream is in memory, consumers of the tools are
 )
 
 var (
@@ -110,27 +111,14 @@ func (c Config) Render() (string, error) {
 	c.jetstream(w)
 	c.tls(w, c.TLS.VerifyClients)
 	c.cluster(w)
-	w.line("system_account: SYS")
-	w.open("accounts")
-	w.line("SYS: {}")
-	w.open("KF")
-	w.line("jetstream: { max_memory: 268435456, max_streams: 64, max_consumers: 4096 }")
-	w.line("users: [")
-	w.in++
-	for _, id := range c.Identities {
-		c.user(w, id)
-	}
-	w.in--
-	w.line("]")
-	w.shut()
-	w.shut()
+	c.accounts(w)
 	return w.String(), nil
 }
 
 func (c Config) jetstream(w *writer) {
 	w.open("jetstream")
 	w.line("store_dir: %s", strconv.Quote(c.StoreDir))
-	w.line("max_memory_store: 268435456")
+	w.line("max_memory_store: %d", maxMemory)
 	if c.MaxStore != "" {
 		w.line("max_file_store: %s", c.MaxStore)
 	}
@@ -174,42 +162,4 @@ func (c Config) cluster(w *writer) {
 	w.line("routes: [ %s ]", strings.Join(routes, ", "))
 	c.tls(w, true)
 	w.shut()
-}
-
-func (c Config) user(w *writer, id Identity) {
-	w.line("{ # %s", id.Name)
-	w.in++
-	w.line("nkey: %s", c.Keys[id.Name])
-	w.open("permissions")
-	w.list("publish", id.Publish)
-	w.list("subscribe", id.Subscribe)
-	if id.Responds {
-		w.line("allow_responses: { max: 1, expires: \"2m\" }")
-	}
-	w.shut()
-	w.in--
-	w.line("}")
-}
-
-// writer writes indented lines.
-type writer struct {
-	strings.Builder
-	in int
-}
-
-func (w *writer) line(format string, args ...any) {
-	w.WriteString(strings.Repeat("  ", w.in))
-	fmt.Fprintf(w, format, args...)
-	w.WriteByte('\n')
-}
-
-func (w *writer) open(name string) { w.line("%s {", name); w.in++ }
-func (w *writer) shut()            { w.in--; w.line("}") }
-
-func (w *writer) list(name string, subjects []string) {
-	w.line("%s: { allow: [", name)
-	for _, s := range subjects {
-		w.line("  %s", strconv.Quote(s))
-	}
-	w.line("] }")
 }

@@ -12,6 +12,7 @@ type Identity struct {
 	Publish   []string // subjects it may publish on
 	Subscribe []string // subjects it may subscribe to, its inbox among them
 	Responds  bool     // it may answer requests, on whatever subject they name
+	Apart     bool     // it has an account of its own, into which only these subjects lead: see [Config.Render]
 }
 
 // Names of the identities that are no team.

@@ -59,9 +59,10 @@ func consumersOf(stream string) []string {
 
 // team reads its accounts' messages and its own outcomes from durables that were made for
 // it, commands its own accounts, asks the API of its corps, and looks at its conversations.
-// It makes no consumer: whoever may, names the subject that the server delivers to.
+// It makes no consumer: whoever may, names the subject that the server delivers to. And it is apart: with every request
+// goes the subject of its answer, and in our account that may be one of ours, where the answer would be stored.
 func team(t bus.Team) Identity {
-	id := Identity{Name: TeamIdentity(t), Subscribe: append(t.Reads(), t.Outcomes()),
+	id := Identity{Name: TeamIdentity(t), Apart: true, Subscribe: append(t.Reads(), t.Outcomes()),
 		Publish: together(consume(events.StreamMessage, t.Durable()), consume(events.StreamOutcome, t.Durable()))}
 	for _, a := range t.Accounts {
 		conversations := "$KV." + events.BucketConversations + "." + a.Corp + "." + a.OpenKfID + ".>"
