@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,8 +18,9 @@ const (
 	// Patience is how long a caller whose token was refused waits for a newer one. The tokenkeeper has one within 2 s.
 	Patience = 5 * time.Second
 
-	reread      = 2 * time.Second // the bucket is read this often beside the watch, which can be refused or die
-	rewatch     = 5 * time.Second // pause before a watch that ended is begun again
+	reread      = 2 * time.Second       // the bucket is read this often, told of a change or not
+	readSoon    = 50 * time.Millisecond // after a change: what tells of it may be faster than what stores it
+	soonReads   = 5
 	reportEvery = 3 * time.Second // the same token is reported again no sooner
 )
 
@@ -37,9 +37,6 @@ type Watcher struct {
 	now     func() time.Time
 	publish func(events.Suspect) error
 	ignored *prometheus.CounterVec
-
-	following atomic.Bool   // the watch is on
-	missed    chan struct{} // capacity 1: the watch did not bring what was read
 
 	mu      sync.Mutex
 	value   *Value        // nil: none yet
@@ -60,7 +57,7 @@ func New(b *bus.Bus, form Form, log zerolog.Logger, now func() time.Time) *Watch
 	w := &Watcher{
 		form: form, bus: b, key: form.Key(),
 		log: log.With().Str("corp", form.corp).Str("credential", form.credential).Logger(), now: now,
-		missed: make(chan struct{}, 1), changed: make(chan struct{}),
+		changed: make(chan struct{}),
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kf_access_tokens_ignored_total",
 			Help: "Entries of the bucket kf_tokens that were not taken, by why: forged and, where sealed ones are expected, plain are an attack or a wrong key."}, []string{"reason"}),
 	}
@@ -76,18 +73,37 @@ func (w *Watcher) Describe(ch chan<- *prometheus.Desc) { w.ignored.Describe(ch) 
 func (w *Watcher) Collect(ch chan<- prometheus.Metric) { w.ignored.Collect(ch) }
 
 // Run follows the bucket until ctx ends, and then returns nil. What it cannot read it tries again.
+//
+// It hears of changes as they are published, and reads what is stored. A consumer would bring both, but to make one needs a
+// right that lets its owner have the server write where he may not.
 func (w *Watcher) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	wg.Go(func() { w.watch(ctx) })
-	defer wg.Wait()
-	tick := time.NewTicker(reread)
-	defer tick.Stop()
-	for {
+	told := make(chan struct{}, 1)
+	stop, err := w.bus.OnWrite(events.BucketTokens, w.key, func() {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil { // then it is read each 2 s
+		w.log.Debug().Err(err).Msg("not told of changes of the access token")
+		stop = func() {}
+	}
+	defer stop()
+	next := time.NewTimer(reread)
+	defer next.Stop()
+	for soon := 0; ; soon = max(soon-1, 0) {
 		w.read(ctx)
+		pause := reread
+		if soon > 0 {
+			pause = readSoon
+		}
+		next.Reset(pause)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-next.C:
+		case <-told:
+			soon = soonReads
 		}
 	}
 }
@@ -101,81 +117,31 @@ func (w *Watcher) read(ctx context.Context) {
 		}
 		return
 	}
-	if e.Value != nil && w.take(e.Value, e.Revision) && w.following.Load() {
-		select {
-		case w.missed <- struct{}{}:
-		default:
-		}
+	if e.Value != nil {
+		w.take(e.Value, e.Revision)
 	}
 }
 
-// watch hears of changes at once. It is for speed only: read finds them too, and where a user may not make the consumer
-// that a watch needs, nothing else is lost.
-func (w *Watcher) watch(ctx context.Context) {
-	for {
-		err := w.follow(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		w.log.Debug().Err(err).Dur("again_in", rewatch).Msg("watch of the access token ended")
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(rewatch):
-		}
-	}
-}
-
-func (w *Watcher) follow(ctx context.Context) error {
-	kv, err := w.bus.JS.KeyValue(ctx, events.BucketTokens)
-	if err != nil {
-		return err
-	}
-	updates, err := kv.Watch(ctx, w.key)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = updates.Stop() }() // a consumer that stays behind ends by itself
-	w.following.Store(true)
-	defer w.following.Store(false)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-w.missed:
-			return errors.New("it missed a change")
-		case e, open := <-updates.Updates():
-			if !open {
-				return errors.New("the broker ended it")
-			}
-			if e != nil && len(e.Value()) > 0 { // nil: all there was has come; empty: a deletion
-				w.take(e.Value(), e.Revision())
-			}
-		}
-	}
-}
-
-// take keeps what was read if it is newer than what is in hand, and reports whether it was.
-func (w *Watcher) take(raw []byte, revision uint64) bool {
+// take keeps what was read if it is newer than what is in hand.
+func (w *Watcher) take(raw []byte, revision uint64) {
 	v, err := w.form.Decode(raw)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		w.ignore(err, revision)
-		return false
+		return
 	}
 	old := w.value
 	if old != nil && v.Generation <= old.Generation {
 		if v.Generation == old.Generation && v.Hash == old.Hash {
 			w.value = &v // it may live longer than was said
 		}
-		return false
+		return
 	}
 	w.value = &v
 	close(w.changed)
 	w.changed = make(chan struct{})
 	w.log.Debug().Uint64("generation", v.Generation).Str("sha256", v.Hash).Time("expires", v.Expires).Msg("new access token")
-	return true
 }
 
 // ignore tells, once an entry, that it is not taken. mu must be held.
