@@ -2,118 +2,163 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
-	scanMessages = 256              // read ahead: of small messages, what is around each counts more than its bytes
-	scanBytes    = 4 << 20          // asked for at once; more where one message may be larger
-	scanIdle     = 2 * time.Second  // without a message before the consumer is made again; doubles while none comes
-	scanPatience = 32 * time.Second // no longer wait: a minute without a message in all
+	scanBatch = 256     // messages asked for at once: of small ones, what is around each counts more than its bytes
+	scanBytes = 4 << 20 // and bytes; one message at least
 )
 
 // Scan hands the messages on any of the subjects, which may have wildcards, to
 // each, in the stream's order: those stored at since or later, up to the sequence
 // upto. It returns each's error, or nil when the leader knows of no further
-// message; a replica that lags behind cannot cut it short, and a consumer that is
-// lost when a cluster elects cannot hold it up. Safe to repeat.
+// message; a replica that lags behind cannot cut it short. Safe to repeat. The
+// subjects must not overlap. It makes no consumer: see [Bus.OnWrite] why.
 func (b *Bus) Scan(ctx context.Context, stream string, subjects []string, since time.Time, upto uint64, each func(Stored) error) error {
-	s := scan{b, stream, subjects, since, upto, each, 0}
-	for idle := scanIdle; idle <= scanPatience; idle *= 2 {
-		before := s.last
-		done, err := s.run(ctx, idle)
-		if err != nil {
-			return fmt.Errorf("scan %s: %w", stream, err)
-		}
-		if done {
-			return nil
-		}
-		if s.last > before {
-			idle = scanIdle / 2
-		}
+	sources := make([]*source, len(subjects))
+	for i, subject := range subjects {
+		sources[i] = &source{bus: b, stream: stream, subject: subject, since: since, upto: upto}
 	}
-	return fmt.Errorf("scan %s: %w: there are messages after %d, and none comes", stream, ErrUnknown, s.last)
-}
-
-type scan struct {
-	b        *Bus
-	stream   string
-	subjects []string
-	since    time.Time
-	upto     uint64
-	each     func(Stored) error
-	last     uint64 // handed over
-}
-
-// run goes on where the scan is, with a consumer of its own. done is false when none of its messages came for as long as idle:
-// a client is not told of a request that was lost, and it looks for missed heartbeats only in waits that are longer.
-func (s *scan) run(ctx context.Context, idle time.Duration) (done bool, err error) {
-	c := jetstream.OrderedConsumerConfig{FilterSubjects: s.subjects, InactiveThreshold: time.Minute}
-	switch {
-	case s.last > 0:
-		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.last+1
-	case !s.since.IsZero():
-		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.since
-	}
-	oc, err := s.b.JS.OrderedConsumer(ctx, s.stream, c)
-	if err != nil {
-		return false, Classify(err)
-	}
-	it, err := oc.Messages(jetstream.PullMaxMessagesWithBytesLimit(scanMessages, max(scanBytes, 2*int(s.b.NC.MaxPayload()))))
-	if err != nil {
-		return false, Classify(err)
-	}
-	defer it.Stop()
-	pending := oc.CachedInfo().NumPending
-	for s.last < s.upto {
-		if pending == 0 {
-			if more, err := s.b.anyUpTo(ctx, s.stream, s.subjects, s.since, s.last+1, s.upto); err != nil || !more {
-				return true, err
+	for {
+		var first *source
+		for _, s := range sources {
+			if err := s.fill(ctx); err != nil {
+				return fmt.Errorf("scan %s: %w", stream, err)
+			}
+			if len(s.held) > 0 && (first == nil || s.held[0].Seq < first.held[0].Seq) {
+				first = s
 			}
 		}
-		m, err := it.Next(jetstream.NextMaxWait(idle))
-		switch {
-		case ctx.Err() != nil:
-			return false, ctx.Err()
-		case errors.Is(err, nats.ErrTimeout):
-			return false, nil
-		case err != nil:
-			return false, Classify(err)
+		if first == nil {
+			return nil
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return false, err
-		}
-		if meta.Sequence.Stream > s.upto {
-			break
-		}
-		s.last, pending = meta.Sequence.Stream, meta.NumPending
-		if err := s.each(Stored{Subject: m.Subject(), Seq: s.last, Time: meta.Timestamp, Header: m.Headers(), Data: m.Data()}); err != nil {
-			return false, err
+		m := first.held[0]
+		first.held = first.held[1:]
+		if err := each(m); err != nil {
+			return err
 		}
 	}
-	return true, nil
 }
 
-// anyUpTo asks the leader for a message on any of the subjects from one sequence to another, both included.
-func (b *Bus) anyUpTo(ctx context.Context, stream string, subjects []string, since time.Time, from, to uint64) (bool, error) {
-	for _, subject := range subjects {
-		ask := map[string]any{"seq": from, "next_by_subj": subject}
-		if from == 1 && !since.IsZero() {
-			ask = map[string]any{"start_time": since.UTC(), "next_by_subj": subject}
-		}
-		s, err := b.leaderGet(ctx, stream, ask)
+// source reads one subject ahead.
+type source struct {
+	bus             *Bus
+	stream, subject string
+	since           time.Time
+	upto            uint64
+	next            uint64 // where to go on; 0: at since
+	held            []Stored
+	ended           bool
+}
+
+// fill holds at least one message afterwards, unless there is none.
+func (s *source) fill(ctx context.Context) error {
+	if len(s.held) > 0 || s.ended {
+		return nil
+	}
+	ask := map[string]any{"next_by_subj": s.subject, "seq": max(s.next, 1)}
+	if s.next == 0 && !s.since.IsZero() {
+		ask = map[string]any{"next_by_subj": s.subject, "start_time": s.since.UTC()}
+	}
+	got, err := s.bus.directBatch(ctx, s.stream, ask)
+	if err != nil && (ctx.Err() != nil || !Temporary(err)) {
+		return err
+	}
+	if len(got) == 0 { // any replica says so, or the request was lost, as in an election; the leader knows
+		delete(ask, "batch")
+		delete(ask, "max_bytes")
+		m, err := s.bus.leaderGet(ctx, s.stream, ask)
 		switch {
-		case err == nil && s.Seq <= to:
-			return true, nil
-		case err != nil && !errors.Is(err, ErrNotFound):
-			return false, err
+		case errors.Is(err, ErrNotFound):
+			s.ended = true
+			return nil
+		case err != nil:
+			return err
+		}
+		got = []Stored{m}
+	}
+	s.next = got[len(got)-1].Seq + 1
+	for i, m := range got {
+		if m.Seq > s.upto {
+			got, s.ended = got[:i], true
+			break
 		}
 	}
-	return false, nil
+	s.held = got
+	return nil
+}
+
+// What the server adds to a message of a batch.
+const (
+	headerStream      = "Nats-Stream"
+	headerSubject     = "Nats-Subject"
+	headerPending     = "Nats-Num-Pending"
+	headerLast        = "Nats-Last-Sequence"
+	statusEndOfBatch  = "204"
+	statusNoneMatches = "404"
+)
+
+// directBatch asks any replica for the next messages. It returns those that came one after the other without a gap.
+func (b *Bus) directBatch(ctx context.Context, stream string, ask map[string]any) ([]Stored, error) {
+	ask["batch"], ask["max_bytes"] = scanBatch, scanBytes
+	req, err := json.Marshal(ask)
+	if err != nil {
+		return nil, err
+	}
+	inbox := b.NC.NewInbox()
+	sub, err := b.NC.SubscribeSync(inbox)
+	if err != nil {
+		return nil, Classify(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := b.NC.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, req); err != nil {
+		return nil, Classify(err)
+	}
+	ctx, cancel := b.bounded(ctx)
+	defer cancel()
+	var out []Stored
+	last := "0"
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, Classify(err)
+		}
+		switch status := m.Header.Get(headerStatus); {
+		case status == statusEndOfBatch, status == statusNoneMatches:
+			return out, nil
+		case status != "" || m.Header.Get(headerSequence) == "":
+			return nil, fmt.Errorf("the broker answers %s %s", status, m.Header.Get("Description"))
+		case m.Header.Get(headerLast) != last: // one was lost on its way: the next batch begins with it
+			return out, nil
+		}
+		s, err := ofBatch(m)
+		if err != nil {
+			return nil, err
+		}
+		last = strconv.FormatUint(s.Seq, 10)
+		out = append(out, s)
+	}
+}
+
+func ofBatch(m *nats.Msg) (Stored, error) {
+	seq, err := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
+	if err != nil {
+		return Stored{}, errors.New("an answer without a sequence")
+	}
+	at, err := time.Parse(time.RFC3339Nano, m.Header.Get(headerTimeStamp))
+	if err != nil {
+		return Stored{}, errors.New("an answer without a time")
+	}
+	s := Stored{Subject: m.Header.Get(headerSubject), Seq: seq, Time: at, Header: m.Header, Data: m.Data}
+	for _, h := range []string{headerStream, headerSubject, headerSequence, headerTimeStamp, headerPending, headerLast} {
+		s.Header.Del(h)
+	}
+	return s, nil
 }

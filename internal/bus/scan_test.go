@@ -84,9 +84,9 @@ type deaf struct {
 }
 
 func (d deaf) Write(p []byte) (int, error) {
-	if i := bytes.Index(p, []byte("$JS.API.CONSUMER.MSG.NEXT.")); i >= 0 && d.times.Add(-1) >= 0 {
+	if i := bytes.Index(p, []byte("$JS.API.DIRECT.GET.")); i >= 0 && d.times.Add(-1) >= 0 {
 		p = bytes.Clone(p)
-		p[i+len("$JS.AP")] = 'X' // nobody's subject
+		p[i+len("$J")] = 'X'
 	}
 	return d.Conn.Write(p)
 }
@@ -108,8 +108,11 @@ func TestScanSurvivesALostRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := own.NC.Subscribe("$JX.>", func(*nats.Msg) {}); err != nil { // who says nothing
+		t.Fatal(err)
+	}
 	d := &deafDialer{}
-	b, err := bus.Connect(bus.Config{URL: server.URL()}, "deaf", zerolog.Nop(), nats.SetCustomDialer(d))
+	b, err := bus.Connect(bus.Config{URL: server.URL(), Timeout: time.Second}, "deaf", zerolog.Nop(), nats.SetCustomDialer(d))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,5 +132,80 @@ func TestScanSurvivesALostRequest(t *testing.T) {
 	}
 	if d.times.Load() >= 0 {
 		t.Error("no request was lost")
+	}
+}
+
+// TestScan reads subjects that lie between each other and others, over several batches.
+func TestScan(t *testing.T) {
+	b, _ := testkit.Bus(t)
+	ctx := testkit.Context(t)
+	const n = 3000
+	var middle time.Time
+	for i := range n {
+		subject := fmt.Sprintf("kf.%s.ww1.wk%d.text.wm1", []string{"message", "event", "history"}[i%3], i%2)
+		if _, err := b.JS.PublishMsgAsync(&nats.Msg{Subject: subject, Data: fmt.Append(nil, i), Header: nats.Header{"Kf-N": {fmt.Sprint(i)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-b.JS.PublishAsyncComplete()
+	m, err := b.Next(ctx, events.StreamMessage, n/2, ">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle = m.Time
+	stop := errors.New("enough")
+	for _, c := range []struct {
+		name     string
+		subjects []string
+		since    time.Time
+		upto     uint64
+		most     int
+		want     int
+		err      error
+	}{
+		{"all of an account", []string{"kf.message.ww1.wk0.>", "kf.event.ww1.wk0.>", "kf.history.ww1.wk0.>"}, time.Time{}, n, n, n / 2, nil},
+		{"one kind", []string{"kf.event.ww1.wk1.>"}, time.Time{}, n, n, n / 6, nil},
+		{"up to the middle", []string{"kf.message.ww1.wk0.>", "kf.history.ww1.wk0.>"}, time.Time{}, n / 2, n, n / 6, nil},
+		{"up to more than there is", []string{"kf.message.ww1.>"}, time.Time{}, 10 * n, n, n / 3, nil},
+		{"since the middle", []string{"kf.*.ww1.>"}, middle, n, n, -1, nil},
+		{"since after the end", []string{"kf.message.ww1.>"}, time.Now().Add(time.Hour), n, n, 0, nil},
+		{"nothing there", []string{"kf.message.ww9.>"}, time.Time{}, n, n, 0, nil},
+		{"until the reader has enough", []string{"kf.message.ww1.>"}, time.Time{}, n, 7, 7, stop},
+	} {
+		got, last := 0, uint64(0)
+		err := b.Scan(ctx, events.StreamMessage, c.subjects, c.since, c.upto, func(m bus.Stored) error {
+			if m.Seq <= last || m.Seq > c.upto || m.Time.Before(c.since) {
+				t.Errorf("%s: sequence %d after %d, stored at %v", c.name, m.Seq, last, m.Time)
+			}
+			if i := fmt.Sprint(m.Seq - 1); string(m.Data) != i || m.Header.Get("Kf-N") != i || len(m.Header) != 1 {
+				t.Errorf("%s: message %d holds %s and %v", c.name, m.Seq, m.Data, m.Header)
+			}
+			last = m.Seq
+			if got++; got == c.most {
+				return stop
+			}
+			return nil
+		})
+		if c.want < 0 { // times may be equal: at least those behind it
+			if got < n/2 || got > n {
+				t.Errorf("%s: got %d messages, want about %d", c.name, got, n/2)
+			}
+		} else if got != c.want {
+			t.Errorf("%s: got %d messages, want %d", c.name, got, c.want)
+		}
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: got %v, want %v", c.name, err, c.err)
+		}
+	}
+}
+
+func TestScanOfNoStream(t *testing.T) {
+	b, _ := testkit.Bus(t)
+	if err := b.JS.DeleteStream(testkit.Context(t), events.StreamMessage); err != nil {
+		t.Fatal(err)
+	}
+	err := b.Scan(testkit.Context(t), events.StreamMessage, []string{"kf.message.>"}, time.Time{}, 10, func(bus.Stored) error { return nil })
+	if err == nil {
+		t.Error("a stream that is not there was read")
 	}
 }
