@@ -27,6 +27,7 @@ type Object struct {
 	Stored       time.Time // when the broker got it
 
 	revision uint64 // of the name; 0: never used
+	id       string // of its bytes
 }
 
 // objectChunk is how much of a file is one message, in bytes: what every client writes.
@@ -37,6 +38,8 @@ func objectStream(bucket string) string { return "OBJ_" + bucket }
 func objectMeta(bucket, name string) string {
 	return "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
 }
+
+func objectChunks(bucket, id string) string { return "$O." + bucket + ".C." + id }
 
 // Object says what the store knows of a file, as the leader has it. [ErrNotFound] where there is none, or none any more.
 func (b *Bus) Object(ctx context.Context, bucket, name string) (Object, error) {
@@ -57,6 +60,7 @@ func (b *Bus) Object(ctx context.Context, bucket, name string) (Object, error) {
 	if err != nil {
 		return o, fmt.Errorf("read object %s of %s: digest: %w", name, bucket, err)
 	}
+	o.id = info.NUID
 	o.Size, o.SHA256, o.Header, o.Stored = info.Size, hex.EncodeToString(sum), info.Headers, s.Time
 	return o, nil
 }
@@ -77,7 +81,7 @@ func (b *Bus) StoreObject(ctx context.Context, bucket, name string, header nats.
 	id := rand.Text()
 	info := jetstream.ObjectInfo{Bucket: bucket, NUID: id, ObjectMeta: jetstream.ObjectMeta{Name: name, Headers: header,
 		Opts: &jetstream.ObjectMetaOptions{ChunkSize: objectChunk}}}
-	chunks := "$O." + bucket + ".C." + id
+	chunks := objectChunks(bucket, id)
 	if err = b.storeChunks(ctx, chunks, &info, r); err == nil {
 		err = b.nameObject(ctx, o, info)
 	}

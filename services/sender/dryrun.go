@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/kfbus/kfbus/internal/bus"
-	"github.com/kfbus/kfbus/internal/media"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/services/sender/window"
 )
@@ -80,7 +79,7 @@ func (s *Sender) foresee(ctx context.Context, j *job, out *events.Outcome) error
 	}
 	if j.file != nil {
 		switch _, err := s.sum(ctx, j.file); {
-		case errors.Is(err, bus.ErrNotFound), errors.Is(err, media.ErrNoObject), noBucket(err):
+		case errors.Is(err, bus.ErrNotFound), noBucket(err):
 			refused(string(window.ReasonMedia), j.file.field+".object", "the object store "+j.file.Bucket+" has no such object")
 			return nil
 		case err != nil && unfit(err):

@@ -187,24 +187,19 @@ func (s *Sender) sum(ctx context.Context, f *file) (string, error) {
 
 // open begins to read the bytes, and looks at the first of them. An object whose bytes are not those of its name ends in an
 // error, so that nothing is uploaded under a sum that is not its own.
-func (s *Sender) open(ctx context.Context, f *file) (r io.Reader, size int64, done func(), err error) {
+func (s *Sender) open(ctx context.Context, f *file) (r io.Reader, size int64, err error) {
 	if f.Object == "" {
-		return bytes.NewReader(f.Data), int64(len(f.Data)), func() {}, nil
+		return bytes.NewReader(f.Data), int64(len(f.Data)), nil
 	}
-	o, err := media.OpenObject(ctx, s.bus, f.Bucket, f.Object)
+	o, r, err := s.bus.OpenObject(ctx, f.Bucket, f.Object)
 	if err != nil {
-		return nil, 0, nil, err
+		return nil, 0, err
 	}
-	head, err := io.ReadAll(io.LimitReader(o, sniffed))
-	if err == nil {
-		f.head = head
-		err = f.check(o.Size)
+	size = int64(o.Size) //nolint:gosec // a store holds less than 8 EiB
+	if f.head, err = io.ReadAll(io.LimitReader(r, sniffed)); err != nil {
+		return nil, 0, err
 	}
-	if err != nil {
-		_ = o.Close()
-		return nil, 0, nil, err
-	}
-	return io.MultiReader(bytes.NewReader(head), o), o.Size, func() { _ = o.Close() }, nil
+	return io.MultiReader(bytes.NewReader(f.head), r), size, f.check(size)
 }
 
 const sniffed = 8 << 10 // bytes; media.Sniff looks at no more

@@ -11,7 +11,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
-	"github.com/kfbus/kfbus/internal/media"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
 	"github.com/kfbus/kfbus/services/sender/window"
@@ -150,7 +149,7 @@ func (s *Sender) unbrought(ctx context.Context, j *job, in entry, now window.Now
 	switch {
 	case errors.As(cause, &limit):
 		j.flaw = refusal{window.ReasonMedia, limit.Field, cause.Error()}
-	case errors.Is(cause, bus.ErrNotFound), errors.Is(cause, media.ErrNoObject), noBucket(cause):
+	case errors.Is(cause, bus.ErrNotFound), noBucket(cause):
 		j.flaw = refusal{window.ReasonMedia, j.file.field + ".object", "the object store " + j.file.Bucket + " has no such object"}
 	case refused && !kfapi.Busy(cause) && !kfapi.RateLimited(cause) && !kfapi.TokenRejected(cause):
 		j.flaw = refusal{window.ReasonPlatformMedia, j.file.field, ""}
@@ -230,11 +229,10 @@ func (s *Sender) uploadFile(ctx context.Context, f *file) (mediaID string, err e
 		}
 	}
 	err = s.tokens.Do(ctx, func(ctx context.Context, accessToken string) error {
-		r, size, done, err := s.open(ctx, f)
+		r, size, err := s.open(ctx, f)
 		if err != nil {
 			return err
 		}
-		defer done()
 		got, err := s.api.MediaUpload(ctx, accessToken, f.kind, f.name(), f.ContentType, r, size)
 		mediaID = got.MediaID
 		return err

@@ -61,6 +61,13 @@ func objectIsWhole(t *testing.T, env Env) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: the client reads %d bytes, %v; want %d", name, len(got), err, size)
 		}
+		o, r, err := b.OpenObject(ctx, events.BucketMedia, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) || o.Size != uint64(len(want)) {
+			t.Errorf("%s: read %d bytes of %d, %v; want %d", name, len(got), o.Size, err, len(want))
+		}
 		if _, err := b.StoreObject(ctx, events.BucketMedia, name, nil, bytes.NewReader([]byte("other"))); !errors.Is(err, bus.ErrConflict) {
 			t.Errorf("%s: a second file under its name: got %v, want ErrConflict", name, err)
 		}

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kfbus/kfbus/internal/media"
+	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/pkg/events"
 	"github.com/kfbus/kfbus/pkg/kfapi"
 )
@@ -120,14 +120,13 @@ func (s *Service) upload(ctx context.Context, e *endpoint, r fileRequest,
 		if r.Object == "" {
 			return do(ctx, accessToken, bytes.NewReader(r.Data), int64(len(r.Data)))
 		}
-		file, err := media.OpenObject(ctx, s.Bus, r.bucket(), r.Object)
-		if errors.Is(err, media.ErrNoObject) {
+		o, file, err := s.Bus.OpenObject(ctx, r.bucket(), r.Object)
+		if errors.Is(err, bus.ErrNotFound) {
 			return noObject{}
 		}
 		if err != nil {
-			return &storeError{"open the file", err, sentNo}
+			return &storeError{"read the object", err, sentNo}
 		}
-		defer file.Close()
-		return do(ctx, accessToken, file, file.Size)
+		return do(ctx, accessToken, file, int64(o.Size))
 	})
 }
