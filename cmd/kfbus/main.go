@@ -72,7 +72,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags or configuration, 3 not ready or not
 	for id, cmds := range map[string][]*cobra.Command{
 		"try":      {devCommand(s), simCommand(s)},
 		"services": serviceCommands(s),
-		"tools": {topologyCommand(s), sendCommand(s), replyCommand(s), recallCommand(s), transferCommand(s), convCommand(s), apiCommand(s),
+		"tools": {topologyCommand(s), natsConfigCommand(s), sendCommand(s), replyCommand(s), recallCommand(s), transferCommand(s), convCommand(s), apiCommand(s),
 			mediaCommand(s), tailCommand(s), replayCommand(s), deadCommand(s), tokenCommand(s), callbackCommand(s), doctorCommand(s), explainCommand(s), keygenCommand(s),
 			healthCommand(s), sbomCommand(s), versionCommand(s)},
 	} {

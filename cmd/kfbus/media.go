@@ -9,11 +9,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 	"github.com/spf13/cobra"
 
-	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
@@ -57,15 +55,10 @@ func (f *requesting) fetch(ctx context.Context, s std, bucket, object, to string
 	defer b.Close()
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	store, err := b.JS.ObjectStore(ctx, bucket)
+	_, r, err := b.OpenObject(ctx, bucket, object)
 	if err != nil {
-		return fmt.Errorf("open object store %s: %w", bucket, bus.Classify(err))
+		return err
 	}
-	r, err := store.Get(ctx, object)
-	if err != nil {
-		return fmt.Errorf("read %s of %s: %w", object, bucket, bus.Classify(err))
-	}
-	defer r.Close()
 	if to == "-" {
 		_, err = io.Copy(s.out, r)
 		return err
@@ -115,12 +108,6 @@ func (f *requesting) store(ctx context.Context, object, path string) error {
 		return err
 	}
 	defer b.Close()
-	store, err := b.JS.ObjectStore(ctx, events.BucketMedia)
-	if err != nil {
-		return fmt.Errorf("open object store %s: %w", events.BucketMedia, bus.Classify(err))
-	}
-	if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: object}, file); err != nil {
-		return fmt.Errorf("store %s: %w", path, bus.Classify(err))
-	}
-	return nil
+	_, err = b.StoreObject(ctx, events.BucketMedia, object, nil, file)
+	return err
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/kfbus/kfbus/internal/bus"
 	"github.com/kfbus/kfbus/internal/localnats"
+	"github.com/kfbus/kfbus/internal/natsconf"
 	"github.com/kfbus/kfbus/internal/service"
 	"github.com/kfbus/kfbus/internal/testkit"
 	"github.com/kfbus/kfbus/pkg/events"
@@ -43,41 +44,67 @@ type rig struct {
 	dir, addr string
 	nats      *localnats.Server
 	bus       *bus.Bus // the test's own connection
+	guarded   *guardedBroker
 }
 
 func newRig(t *testing.T, change ...func(*kfsim.Config)) *rig {
 	t.Helper()
-	return newRigOf(t, worldSpec{customers: 2}, func(h http.Handler) http.Handler { return h }, change...)
+	return makeRig(t, rigOptions{world: worldSpec{customers: 2}, change: change})
 }
 
 // newRigOf is newRig with a world of one's own, and with something before the platform.
-func newRigOf(t *testing.T, spec worldSpec, before func(http.Handler) http.Handler, change ...func(*kfsim.Config)) *rig {
+func newRigOf(t *testing.T, spec worldSpec, before func(http.Handler) http.Handler) *rig {
+	t.Helper()
+	return makeRig(t, rigOptions{world: spec, before: before})
+}
+
+// newRigWith lets the world be known before the broker starts.
+func newRigWith(t *testing.T, guard func(*rig)) *rig {
+	t.Helper()
+	return makeRig(t, rigOptions{world: worldSpec{customers: 2}, guard: guard})
+}
+
+type rigOptions struct {
+	world  worldSpec
+	change []func(*kfsim.Config)
+	before func(http.Handler) http.Handler // the platform
+	guard  func(*rig)                      // of the broker
+}
+
+func makeRig(t *testing.T, o rigOptions) *rig {
 	t.Helper()
 	r := &rig{T: t, dir: t.TempDir(), callback: freeAddr(t)}
 	r.addr = freeAddr(t)
-	r.startNATS()
-	t.Cleanup(func() { r.nats.Close() })
 	var err error
 	cfg := kfsim.Config{Seed: 7, Personality: kfsim.Personality{TokenlessPerMinute: -1}}
-	for _, f := range change {
+	for _, f := range o.change {
 		f(&cfg)
 	}
 	if r.sim, err = kfsim.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.sim.Close)
-	spec.callback = "http://" + r.callback + "/callback"
-	if r.world, err = populate(r.sim, spec); err != nil {
+	o.world.callback = "http://" + r.callback + "/callback"
+	if r.world, err = populate(r.sim, o.world); err != nil {
 		t.Fatal(err)
 	}
+	if o.guard != nil {
+		o.guard(r)
+	}
+	r.startNATS()
+	t.Cleanup(func() { r.nats.Close() })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.platform = at(l)
 	ctx, cancel := context.WithCancel(context.Background())
+	platform := r.sim.Platform()
+	if o.before != nil {
+		platform = o.before(platform)
+	}
 	var g errgroup.Group
-	g.Go(func() error { return serve(ctx, l, before(r.sim.Platform())) })
+	g.Go(func() error { return serve(ctx, l, platform) })
 	g.Go(func() error { return r.sim.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
@@ -85,10 +112,13 @@ func newRigOf(t *testing.T, spec worldSpec, before func(http.Handler) http.Handl
 			t.Error(err)
 		}
 	})
-	if r.bus, err = bus.Connect(bus.Config{URL: r.nats.URL()}, "rig", zerolog.Nop()); err != nil { // over TCP: it outlives a restart
+	if r.bus, err = bus.Connect(r.guarded.config(r.nats.URL(), natsconf.Admin), "rig", zerolog.Nop()); err != nil { // over TCP: it outlives a restart
 		t.Fatal(err)
 	}
 	t.Cleanup(r.bus.NC.Close)
+	if r.guarded != nil {
+		return r // its topology is applied by who may
+	}
 	top := testkit.Small()
 	top.AckWait = 3 * time.Second // a killed process gives its lanes up sooner
 	if _, err := r.bus.Apply(testkit.Context(t), top); err != nil {
@@ -122,7 +152,11 @@ var nextPort = func() *atomic.Uint32 {
 func (r *rig) startNATS() {
 	r.Helper()
 	var err error
-	if r.nats, err = localnats.Start(localnats.Options{Dir: r.dir, Listen: r.addr}); err != nil {
+	o := localnats.Options{Dir: r.dir, Listen: r.addr}
+	if r.guarded != nil {
+		o.Config, o.Logger = r.guarded.file, r.guarded.log
+	}
+	if r.nats, err = localnats.Start(o); err != nil {
 		r.Fatal(err)
 	}
 }

@@ -35,7 +35,8 @@ type TLS struct {
 	VerifyClients bool
 }
 
-// EncryptionKey is the variable of the server's environment that holds the key of what it stores.
+// EncryptionKey is the variable of the servers' environment that holds the key of what they store: letters and digits, the first
+// a letter, since the server reads it as a piece of its configuration.
 const EncryptionKey = "KF_NATS_ENCRYPTION_KEY"
 
 const (

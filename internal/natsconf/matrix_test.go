@@ -168,7 +168,7 @@ var own = map[string][]string{
 		"command another corp's account", "command with an unknown verb",
 		"ask the platform", "ask the platform of another corp", "answer for the sender", "ask discovery", "hear reports",
 		"read an own conversation", "read another's conversation", "watch another's conversations", "list all customers",
-		"forge a file", "wipe the files", "read a file", "read files by a consumer", "delete a dead letter",
+		"forge a file", "wipe the files", "read a file", "delete a dead letter",
 		"list streams", "list a stream's subjects", "read any message", "read commands", "read outcomes", "read dead letters",
 		"make a consumer", "make a consumer of an own account", "delete another's consumer",
 		"take another's messages", "take the sender's messages", "take another's outcomes", "take own messages",

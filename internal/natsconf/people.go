@@ -41,7 +41,7 @@ func operator() Identity {
 		Publish: together(under(events.KindCallback, events.KindCommand, events.KindAPI),
 			[]string{"kf.due.>", "kf.replay.>", "$SRV.>", "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
 				"$JS.API.CONSUMER.INFO.*.*", "$JS.API.STREAM.MSG.DELETE." + events.StreamDead},
-			readKeys(events.BucketConversations, events.BucketThrottle), storeFiles(), consumersOf(objects(events.BucketMedia)),
+			readKeys(events.BucketConversations, events.BucketThrottle), storeFiles(),
 			read(events.StreamCallback, events.StreamCommand, events.StreamTimer)),
 		Subscribe: together([]string{"kf.>"}, follow(events.BucketConversations))}
 	for _, s := range []string{events.StreamMessage, events.StreamOutcome, events.StreamDead} {
