@@ -43,6 +43,7 @@ func TestSimRefusesWrongFlags(t *testing.T) {
 		{"account id", []string{"--open-kfid", "kfc1"}, []string{"--open-kfid", "wk"}},
 		{"key", []string{"--aes-key", "short"}, []string{"--aes-key", "43", "keygen"}},
 		{"token", []string{"--token", "no spaces"}, []string{"--token", "keygen"}},
+		{"a secret's file", []string{"--secret", "@" + dir + "/none"}, []string{"--secret", "no such file"}},
 		{"corp", []string{"--corp", "a b"}, []string{"--corp"}},
 		{"callback", []string{"--callback", "nowhere"}, []string{"--callback", "http://"}},
 		{"format", []string{"--callback-format", "yaml"}, []string{"--callback-format", "xml or json"}},
@@ -64,9 +65,11 @@ func TestSimRefusesWrongFlags(t *testing.T) {
 func TestSimDoesWhatItsFlagsSay(t *testing.T) {
 	dir := t.TempDir()
 	script, journal, personality := filepath.Join(dir, "script.json"), filepath.Join(dir, "journal.jsonl"), filepath.Join(dir, "p.json")
+	secret := filepath.Join(dir, "corpsecret")
 	for path, text := range map[string]string{
 		script:      `{"steps":[{"at":"0s","fault":{"id":"busy","kind":"errcode","errcode":-1,"path":"kf/account/list"}}]}`,
 		personality: `{"access_token_ttl":"1h"}`,
+		secret:      "s3cret\n",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -77,7 +80,7 @@ func TestSimDoesWhatItsFlagsSay(t *testing.T) {
 	done := make(chan int, 1)
 	var errs bytes.Buffer
 	go func() {
-		code := run(ctx, []string{"sim", "-o", "json", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--corp", "ww0123456789abcdef", "--secret", "s3cret",
+		code := run(ctx, []string{"sim", "-o", "json", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--corp", "ww0123456789abcdef", "--secret", "@" + secret,
 			"--token", "T0ken", "--aes-key", strings.Repeat("A", 43), "--open-kfid", "wkDESK", "--accounts", "3", "--customers", "4", "--seed", "7", "--speed", "60",
 			"--script", script, "--journal", journal, "--journal-limit", "1000", "--personality", personality, "--personality", "empty_page_every=3", "--personality", "repeated_msgid=accept",
 			"--load", `{"per_second":50}`}, strings.NewReader(""), w, &errs)

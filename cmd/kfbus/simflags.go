@@ -44,9 +44,9 @@ func (o *simOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.world.format, "callback-format", "xml", "xml or json")
 	f.IntVar(&o.workers, "callback-workers", 0, "callbacks under way at once (0 means 8); with 1 a seed repeats their order")
 	f.StringVar(&o.world.corpID, "corp", "", "corpid (made from the seed)")
-	f.StringVar(&o.world.secret, "secret", "", "corpsecret (made from the seed)")
-	f.StringVar(&o.world.token, "token", "", "callback Token, 1 to 32 letters and digits (made from the seed)")
-	f.StringVar(&o.world.aesKey, "aes-key", "", "EncodingAESKey, 43 letters and digits (made from the seed)")
+	f.StringVar(&o.world.secret, "secret", "", "corpsecret, or @FILE that holds it (made from the seed)")
+	f.StringVar(&o.world.token, "token", "", "callback Token, 1 to 32 letters and digits, or @FILE (made from the seed)")
+	f.StringVar(&o.world.aesKey, "aes-key", "", "EncodingAESKey, 43 letters and digits, or @FILE (made from the seed)")
 	f.StringVar(&o.world.openKfID, "open-kfid", "", "open_kfid of the first account, wk… (made from the seed)")
 	f.IntVar(&o.world.accounts, "accounts", 1, "how many accounts")
 	f.IntVar(&o.world.customers, "customers", 2, "how many customers")
@@ -88,7 +88,24 @@ func (o *simOptions) config() (cfg kfsim.Config, load *kfsim.Load, err error) {
 			return cfg, nil, fmt.Errorf("--load %s: %w", o.load, err)
 		}
 	}
+	if err := o.world.readFiles(); err != nil {
+		return cfg, nil, err
+	}
 	return cfg, load, o.world.check()
+}
+
+// readFiles takes @FILE for what it holds: secrets that others must have too.
+func (w *worldSpec) readFiles() error {
+	for flag, value := range map[string]*string{"secret": &w.secret, "token": &w.token, "aes-key": &w.aesKey} {
+		if file, ok := strings.CutPrefix(*value, "@"); ok {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("--%s: %w", flag, err)
+			}
+			*value = strings.TrimSuffix(string(text), "\n")
+		}
+	}
+	return nil
 }
 
 // check names the flag that is wrong.

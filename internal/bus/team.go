@@ -28,17 +28,17 @@ var teamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 // audit=ww1/* for every account of a corp.
 func ParseTeam(text string) (Team, error) {
 	name, accounts, _ := strings.Cut(text, "=")
-	bad := func(why string) (Team, error) {
-		return Team{}, fmt.Errorf("team %q %s; write it like orders=CORP/OPEN_KFID+CORP/OPEN_KFID, or audit=CORP/*", text, why)
+	bad := func(why string) error {
+		return fmt.Errorf("team %q %s; write it like orders=CORP/OPEN_KFID+CORP/OPEN_KFID, or audit=CORP/*", text, why)
 	}
 	if !teamName.MatchString(name) {
-		return bad("has a name that is not 1 to 32 letters, digits, _ and -")
+		return Team{}, bad("has a name that is not 1 to 32 letters, digits, _ and -")
 	}
 	t := Team{Name: name}
 	for one := range strings.SplitSeq(accounts, "+") {
 		corp, account, _ := strings.Cut(one, "/")
 		if corp == "" || account == "" {
-			return bad("has an account without CORP or OPEN_KFID")
+			return Team{}, bad("has an account without CORP or OPEN_KFID")
 		}
 		a := TeamAccount{Corp: events.Token(corp), OpenKfID: account}
 		if account != "*" {
@@ -46,7 +46,7 @@ func ParseTeam(text string) (Team, error) {
 		}
 		for _, b := range t.Accounts { // a durable's filters must not overlap
 			if a.Corp == b.Corp && (a.OpenKfID == b.OpenKfID || a.OpenKfID == "*" || b.OpenKfID == "*") {
-				return bad("has an account twice")
+				return Team{}, bad("has an account twice")
 			}
 		}
 		t.Accounts = append(t.Accounts, a)

@@ -13,9 +13,7 @@ type writer struct {
 }
 
 func (w *writer) line(format string, args ...any) {
-	w.WriteString(strings.Repeat("  ", w.in))
-	fmt.Fprintf(w, format, args...)
-	w.WriteByte('\n')
+	fmt.Fprint(w, strings.Repeat("  ", w.in), fmt.Sprintf(format, args...), "\n")
 }
 
 func (w *writer) open(name string) { w.line("%s {", name); w.in++ }
