@@ -81,4 +81,18 @@ reproducible: ## build the binary twice, elsewhere and from nothing, and compare
 sbom: build ## bin/kfbus.cdx.json: every module in the binary, as CycloneDX
 	bin/kfbus sbom > bin/kfbus.cdx.json
 
-.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer bench-sender chaos-syncer chaos-sender chaos-tokens sim mutants cover golden image reproducible sbom
+up: ## the whole system in containers, with images made here; compose.yaml says what, .env how
+	bash deploy/compose-plugin.sh
+	bash deploy/image.sh
+	[ "$(NATS_IMAGE)" != kfbus-nats:local ] || bash deploy/nats-image.sh
+	bash deploy/setup.sh
+	NATS_IMAGE=$(NATS_IMAGE) docker compose up --wait
+
+NATS_IMAGE ?= kfbus-nats:local
+smoke: ## a message in, an answer out, over what `make up` started
+	NATS_IMAGE=$(NATS_IMAGE) bash deploy/smoke.sh
+
+down: ## stop it; what is stored stays in run/
+	NATS_IMAGE=$(NATS_IMAGE) docker compose --profile '*' down
+
+.PHONY: help build dev test container short lint fuzz bench bench-ingress bench-syncer bench-sender chaos-syncer chaos-sender chaos-tokens sim mutants cover golden image reproducible sbom up smoke down
