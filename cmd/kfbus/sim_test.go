@@ -187,3 +187,21 @@ func TestSimCommandsShown(t *testing.T) {
 		t.Errorf("%d commands are shown, want more", shown)
 	}
 }
+
+// TestSimsOfSeedZeroDiffer: services that outlive a simulator must not meet its ids again.
+func TestSimsOfSeedZeroDiffer(t *testing.T) {
+	seed := func(n uint64) uint64 {
+		o := simOptions{seed: n, world: worldSpec{accounts: 1, customers: 1}}
+		cfg, _, err := o.config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg.Seed
+	}
+	if one, two := seed(0), seed(0); one == two || one == 0 {
+		t.Errorf("two starts have the seeds %d and %d", one, two)
+	}
+	if got := seed(7); got != 7 {
+		t.Errorf("seed 7 became %d", got)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,7 @@ func (o *simOptions) flags(c *cobra.Command) {
 	f.StringVar(&o.world.openKfID, "open-kfid", "", "open_kfid of the first account, wk… (made from the seed)")
 	f.IntVar(&o.world.accounts, "accounts", 1, "how many accounts")
 	f.IntVar(&o.world.customers, "customers", 2, "how many customers")
-	f.Uint64Var(&o.seed, "seed", 1, "seed of every id, token and throw of the dice")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of every id, token and throw of the dice; 0 is another at each start, for services that remember")
 	f.StringVar(&o.script, "script", "", "FILE with a fault script")
 	f.StringArrayVar(&o.personality, "personality", nil, "FILE with a JSON object, or key=value; may be repeated")
 	f.StringVar(&o.load, "load", "", `customers who write: "50/s", or a JSON object like {"per_second":50,"duration":"10m"}`)
@@ -62,6 +63,9 @@ func (o *simOptions) flags(c *cobra.Command) {
 
 // config reads what the flags name. Every error says which flag.
 func (o *simOptions) config() (cfg kfsim.Config, load *kfsim.Load, err error) {
+	if o.seed == 0 {
+		o.seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	}
 	cfg = kfsim.Config{Seed: o.seed, CallbackWorkers: o.workers, JournalLimit: o.journalLimit}
 	switch {
 	case o.workers < 0:
