@@ -142,7 +142,27 @@ func (s *stack) eventually(what string, ok func() bool) {
 	}
 }
 
-// TestStack is what a newcomer does: set up, up, smoke. Twice, since what is stored stays.
+// rotate gives the team another key, as operations.md says.
+func (s *stack) rotate() {
+	s.Helper()
+	seed := filepath.Join(s.dir, "run", "seeds", "team-demo.nk")
+	before, err := os.ReadFile(seed)
+	if err == nil {
+		err = os.Remove(seed)
+	}
+	if err == nil {
+		_, err = command(s.Context(), s.dir, s.env, "bash", "deploy/setup.sh")
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
+	if after, err := os.ReadFile(seed); err != nil || bytes.Equal(before, after) {
+		s.Fatalf("the team has no new key: %v", err)
+	}
+	s.compose("kill", "--signal", "HUP", "n1", "n2", "n3")
+}
+
+// TestStack is what a newcomer does: set up, up, smoke; then a key is changed. Twice, since what is stored stays.
 func TestStack(t *testing.T) {
 	s := start(t)
 	for range 2 {
@@ -152,6 +172,10 @@ func TestStack(t *testing.T) {
 			t.Fatalf("smoke: %s, %v", out, err)
 		}
 		t.Log(strings.TrimSpace(out))
+		s.rotate()
+		if out, err := command(t.Context(), s.dir, s.env, "bash", "deploy/smoke.sh"); err != nil {
+			t.Fatalf("smoke with a new key: %s, %v", out, err)
+		}
 		if said := s.compose("logs", "--no-color", "n1", "n2", "n3"); strings.Contains(said, "Violation") {
 			t.Errorf("the broker refused something:\n%s", said)
 		}
