@@ -20,9 +20,13 @@ test: ## everything: gofmt, vet, unit, end to end and fault tests under the race
 	@if docker info >/dev/null 2>&1 || [ "$$KF_REQUIRE_DOCKER" = 1 ]; then $(MAKE) container; \
 		else echo "SKIP container: no Docker daemon answers; with KF_REQUIRE_DOCKER=1 this is a failure"; fi
 
-container: ## the bus cases on real servers in containers; needs Docker
+container: ## the bus cases on real servers in containers, the image, and the whole system under faults; needs Docker
 	bash internal/bus/containertest/image.sh
 	cd internal/bus/containertest && $(GO) vet ./... && $(GO) test -count=1 -v -timeout 15m ./...
+	bash deploy/compose-plugin.sh
+	bash deploy/image.sh
+	bash deploy/nats-image.sh
+	$(GO) vet -tags container ./internal/deploytest && $(GO) test -tags container -count=1 -v -timeout 20m ./internal/deploytest
 
 short: ## the same without the race detector
 	$(GO) test ./...
@@ -71,10 +75,10 @@ cover: ## coverage of each package
 golden: ## write the golden files and generated documents again
 	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Generated' -update
 
+TAG ?= kfbus:local
 image: ## the container image kfbus:local, or TAG, from this machine's Go; PLATFORM=linux/arm64 for another machine
 	bash deploy/image.sh $(TAG) $(PLATFORM)
 
-TAG ?= kfbus:local
 reproducible: ## build the binary twice, elsewhere and from nothing, and compare
 	bash deploy/reproducible.sh
 
