@@ -28,8 +28,8 @@ type natsConfigOptions struct {
 func natsConfigCommand(s std) *cobra.Command {
 	var o natsConfigOptions
 	c := &cobra.Command{Use: "nats-config", Short: "write the NATS servers' configuration: a user for each service, job and team, with least rights", Args: none,
-		Long: `nats-config writes the configuration of one NATS server, or of a cluster's servers, which share it: each gets its name
-by the server's own flag --name. Users are known by nkeys. Their seeds are made in the folder --seeds, one file each that its owner alone
+		Long: `nats-config writes the configuration of one NATS server, or of a cluster's servers, which share it: each finds its name
+in its variable ` + natsconf.ServerName + `. Users are known by nkeys. Their seeds are made in the folder --seeds, one file each that its owner alone
 may read, or their public keys are given. Seeds that are there stay: the same flags and seeds give the same bytes.
 To change a key, delete its seed and run this again.
 

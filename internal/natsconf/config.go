@@ -39,6 +39,9 @@ type TLS struct {
 // a letter, since the server reads it as a piece of its configuration.
 const EncryptionKey = "KF_NATS_ENCRYPTION_KEY"
 
+// ServerName is the variable of a cluster's servers' environment that holds the name of each, such as nats-0.
+const ServerName = "KF_NATS_SERVER_NAME"
+
 const (
 	clusterPort = 6222
 	maxPayload  = 8 << 20   // a page of messages, a file's part; as the server of `kfbus dev`
@@ -99,7 +102,9 @@ func (c Config) Render() (string, error) {
 	}
 	w := &writer{}
 	w.line("# Made by `kfbus nats-config`: make it again rather than change it.")
-	w.line("# Give every server its name: nats-server --name NAME --config FILE")
+	if len(c.Nodes) > 0 { // a name by flag is forgotten when the configuration is read again
+		w.line("server_name: $%s", ServerName)
+	}
 	w.line("listen: %s", strconv.Quote(c.Listen))
 	w.line("http: %s", strconv.Quote(c.Monitor))
 	w.line("max_payload: %d", maxPayload)

@@ -73,11 +73,12 @@ func TestGolden(t *testing.T) {
 // TestTheServerReadsIt: every option is one that the server knows, and means what we say.
 func TestTheServerReadsIt(t *testing.T) {
 	t.Setenv(natsconf.EncryptionKey, "k0123456789abcdef")
+	t.Setenv(natsconf.ServerName, "nats-0")
 	c := config(t, "orders=ww1/wkA")
 	c.Nodes, c.Encrypt, c.MaxStore = []string{"n1", "n2", "n3"}, true, "50GB"
 	o := read(t, c)
-	if len(o.Routes) != 3 || o.Cluster.Name != "kf" || !o.Cluster.NoAdvertise {
-		t.Errorf("cluster: got %+v", o.Cluster)
+	if len(o.Routes) != 3 || o.Cluster.Name != "kf" || !o.Cluster.NoAdvertise || o.ServerName != "nats-0" {
+		t.Errorf("cluster: got %s in %+v", o.ServerName, o.Cluster)
 	}
 	if !o.SyncAlways || o.JetStreamKey != "k0123456789abcdef" || o.JetStreamMaxStore != 50<<30 {
 		t.Errorf("jetstream: sync always %v, key %q, store %d", o.SyncAlways, o.JetStreamKey, o.JetStreamMaxStore)
