@@ -7,13 +7,17 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tag=${1:-kfbus:local}
-platform=${2:-linux/$(docker version -f '{{.Server.Arch}}')}   # fails here where no daemon answers
+arch=$(docker version -f '{{.Server.Arch}}')   # fails here where no daemon answers
+platform=${2:-linux/$arch}
+if ! docker buildx version >/dev/null 2>&1; then
+  export DOCKER_BUILDKIT=0
+  [ "$platform" = "linux/$arch" ] || { echo "an image for $platform needs the buildx plugin; deploy/binary.sh needs nothing" >&2; exit 1; }
+fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 bash deploy/binary.sh "$dir/out/kfbus" "${platform#*/}"
 mkdir -p "$dir/out/etc/ssl/certs"
 cp "${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" "$dir/out/etc/ssl/certs/ca-certificates.crt"
 sed -n '/^FROM scratch/,$ { s/--from=build \/out/out/; p }' Dockerfile >"$dir/Dockerfile"
-docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
 docker build -q --platform "$platform" -t "$tag" --build-arg VERSION="${VERSION:-devel}" \
   --build-arg REVISION="$(git rev-parse HEAD 2>/dev/null || echo unknown)" "$dir"
