@@ -163,14 +163,19 @@ func (c *cage) note(name string, data []byte) {
 	c.outputs = append(c.outputs, spot{name: name, data: data})
 }
 
-// birds are all that must not be seen.
-func (c *cage) birds() []bird {
+// used are the access tokens that calls came with.
+func (c *cage) used() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.tokens))
+}
+
+// birds are all that must not be seen.
+func (c *cage) birds() []bird {
 	all := []bird{{"the corpsecret", false, c.secret}, {"the callback Token", false, c.world.corp.CallbackToken}, {"the EncodingAESKey", false, c.world.corp.EncodingAESKey},
 		{"the tokenkeeper's private xkey", false, c.keeper.private}, {"the reader's private xkey", false, c.reader.private}, {"a secret pasted into a URL", false, birdOnce},
 		{"a customer's words", true, birdWords}, {"a team's answer", true, birdAnswer}}
-	for i, token := range slices.Sorted(maps.Keys(c.tokens)) {
+	for i, token := range c.used() {
 		all = append(all, bird{fmt.Sprint("access token ", i+1), false, token})
 	}
 	return all
