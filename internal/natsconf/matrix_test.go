@@ -157,7 +157,8 @@ var own = map[string][]string{
 		"report a token", "hear a new token", "read a token by its key", "pause all sends",
 		"write the ledger", "read the ledger", "write a conversation", "read an own conversation", "read another's conversation", "list all customers",
 		"list a stream's subjects", "read any message", "read commands", "read outcomes", "take the sender's messages", "take commands", "acknowledge commands",
-		"forge a file", "wipe the files", "read a file"},
+		"forge a file", "wipe the files", "read a file",
+		"forge a doorbell", "delete a command"}, // it has accounts pulled before a refusal, and takes out what no lane holds
 	natsconf.Tokenkeeper: {"plant a token", "take the keepers' lease", "hear reports", "read a token by its key"},
 	natsconf.Topology: { // it makes and changes streams and durables
 		"change a stream", "list a stream's subjects", "list all customers",

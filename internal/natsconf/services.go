@@ -5,8 +5,10 @@ import (
 	"github.com/kfbus/kfbus/pkg/events"
 )
 
-// anyCorp is the subject on which a refused access token is reported.
-const anyCorp = "kf.token.suspect.*"
+const (
+	anyCorp = "kf.token.suspect.*" // where a refused access token is reported
+	anyPull = "kf.pulled.*.*"      // where a completed pull is told
+)
 
 func ingress() Identity {
 	return Identity{Name: Ingress, Publish: together(uses(Ingress), under(events.KindCallback, events.KindApp))}
@@ -19,25 +21,35 @@ func syncer() Identity {
 			timers(bus.ServiceSyncer, bus.ServiceMedia), dead(bus.ServiceSyncer, bus.ServiceMedia),
 			read(events.StreamMessage), readBack(),
 			readKeys(events.BucketTokens, events.BucketThrottle), []string{keys(events.BucketThrottle), anyCorp},
-			storeFiles()),
-		Subscribe: follow(events.BucketTokens)}
+			[]string{anyPull}, storeFiles()),
+		Subscribe: follow(events.BucketTokens, events.BucketThrottle)}
 }
 
 func sender() Identity {
 	return Identity{Name: Sender, Responds: true,
 		Publish: together(uses(bus.ServiceSender), look(objects(events.BucketMedia)),
-			under(events.KindOutcome), timers(bus.ServiceSender), dead(bus.ServiceSender),
+			under(events.KindOutcome, events.KindCallback), windowEvents(), timers(bus.ServiceSender, bus.ServiceWindow), dead(bus.ServiceSender),
 			read(events.StreamMessage, events.StreamCommand, events.StreamOutcome, events.StreamTimer),
-			readKeys(events.BucketTokens, events.BucketLedger, events.BucketConversations, events.BucketThrottle),
-			[]string{keys(events.BucketLedger), keys(events.BucketConversations), keys(events.BucketThrottle), anyCorp},
+			readKeys(events.BucketTokens, events.BucketLedger, events.BucketConversations, events.BucketThrottle, events.BucketUploads),
+			[]string{keys(events.BucketLedger), keys(events.BucketConversations), keys(events.BucketThrottle), keys(events.BucketUploads), anyCorp,
+				"$JS.API.STREAM.MSG.DELETE." + events.StreamCommand},
 			storeFiles()),
-		Subscribe: together(follow(events.BucketTokens), under(events.KindAPI), []string{"$SRV.>"})}
+		Subscribe: together(follow(events.BucketTokens), under(events.KindAPI), []string{"$SRV.>", anyPull})}
 }
 
 func tokenkeeper() Identity {
 	return Identity{Name: Tokenkeeper,
 		Publish:   together(uses(Tokenkeeper), readKeys(events.BucketTokens), []string{keys(events.BucketTokens)}),
 		Subscribe: []string{anyCorp}}
+}
+
+// windowEvents lets it tell of windows.
+func windowEvents() []string {
+	var out []string
+	for _, name := range events.WindowEvents() {
+		out = append(out, "kf."+string(events.KindEvent)+".*.*."+name+".*")
+	}
+	return out
 }
 
 // timers lets a service arm its own.
