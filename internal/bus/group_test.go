@@ -331,6 +331,7 @@ func TestGroupOverRestarts(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	defer s.Close()
+	testkit.Eventually(t, "the connection", b.NC.IsConnected)
 	testkit.Eventually(t, "an idle group", d.g.Idle)
 	there := map[string]bool{}
 	for _, id := range d.stored(events.StreamMessage) {
