@@ -203,10 +203,27 @@ func TestWatcherWaitsForTheBucket(t *testing.T) {
 	}
 }
 
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 func TestNothingShowsTheToken(t *testing.T) {
 	b, server := testkit.Bus(t)
-	var logs bytes.Buffer
-	w := tokens.New(b, plain, zerolog.New(zerolog.SyncWriter(&logs)), time.Now)
+	var logs lockedBuffer
+	w := tokens.New(b, plain, zerolog.New(&logs), time.Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- w.Run(ctx) }()
@@ -218,6 +235,7 @@ func TestNothingShowsTheToken(t *testing.T) {
 	defer stop()
 	err := w.Do(short, func(context.Context, string) error { return refused })
 	putRaw(t, b, []byte(`{"generation":8,"token":"`+canary+`"}`))
+	testkit.Eventually(t, "a look at what is no token", func() bool { return strings.Contains(logs.String(), "is ignored") })
 	put(t, b, value("next", 9))
 	testkit.Eventually(t, "the next", func() bool { return generation(w) == 9 })
 	server.Close()
