@@ -10,8 +10,9 @@ import (
 // ahead is a page that is asked for while the one before it is being stored. What it holds counts for nothing until that
 // one is: if it is not, the page is dropped and asked for again from the cursor that the broker has.
 type ahead struct {
-	stop context.CancelFunc
-	done chan struct{} // closed when what follows is there
+	cursor string // it was asked for with
+	stop   context.CancelFunc
+	done   chan struct{} // closed when what follows is there
 
 	asked time.Time
 	page  kfapi.SyncMsgResponse
@@ -22,7 +23,7 @@ type ahead struct {
 // lookAhead asks for the page behind the one that is about to be stored.
 func (t *turn) lookAhead(ctx context.Context, cursor string) {
 	ctx, stop := context.WithCancel(ctx)
-	a := &ahead{stop: stop, done: make(chan struct{}), asked: t.s.now()}
+	a := &ahead{cursor: cursor, stop: stop, done: make(chan struct{}), asked: t.s.now()}
 	puller := *t // the turn goes on meanwhile
 	puller.at.Cursor.Cursor = cursor
 	t.ahead = a
@@ -36,7 +37,8 @@ func (t *turn) lookAhead(ctx context.Context, cursor string) {
 // next returns the page at the cursor, and when it was asked for.
 func (t *turn) next(ctx context.Context) (page kfapi.SyncMsgResponse, asked time.Time, err error) {
 	a := t.ahead
-	if a == nil {
+	if a == nil || a.cursor != t.at.Cursor.Cursor { // the page before it was not stored
+		t.drop()
 		asked = t.s.now()
 		page, err = t.pull(ctx)
 		return page, asked, err

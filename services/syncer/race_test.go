@@ -237,6 +237,8 @@ func TestPageAskedForAhead(t *testing.T) {
 		{"stored: each page is asked for once", nil, 3},
 		{"refused: what was asked for ahead is dropped, and asked for again", bus.ErrConflict, 5},
 		{"unknown: the same", bus.ErrUnknown, 5},
+		{"cut: the same", bus.ErrBatchCut, 5},
+		{"busy: the same", bus.ErrBatchBusy, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -71,7 +71,6 @@ func (s *Syncer) turn(ctx context.Context, stopping <-chan struct{}, b bell) err
 // page pulls and stores one page. more says that another pull is needed.
 func (t *turn) page(ctx context.Context) (more bool, err error) {
 	if !t.loaded {
-		t.drop()
 		if t.at, err = t.s.load(ctx, t.bell); err != nil {
 			return false, err
 		}
