@@ -76,15 +76,11 @@ func newestOf(items []kfapi.Item) (newest int64) {
 // known, at first the start of the process: who was not there then cannot be older, so that a customer whose callback was
 // lost is not taken for history, and a new account's three old days are not taken for news.
 func coldStart(bell events.Doorbell, stored, horizon time.Time) time.Time {
-	at := horizon
-	rang := []time.Time{stored, bell.ReceivedAt}
-	if bell.CreateTime > 0 {
-		rang = append(rang, time.Unix(bell.CreateTime, 0))
-	}
-	for _, t := range rang {
-		if !t.IsZero() && t.Before(at) {
-			at = t
+	at := horizon.Unix()
+	for _, rang := range []int64{stored.Unix(), bell.ReceivedAt.Unix(), bell.CreateTime} {
+		if rang > 0 { // else it is not said, or nonsense
+			at = min(at, rang)
 		}
 	}
-	return at.Add(-coldStartMargin).UTC().Truncate(time.Second)
+	return time.Unix(at, 0).Add(-coldStartMargin).UTC()
 }

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -75,6 +76,9 @@ func TestColdStart(t *testing.T) {
 		{"the broker's clock is behind", callback(0), -time.Minute, -time.Minute},
 		{"a repetition that was stored late", callback(-20 * time.Second), -5 * time.Second, -20 * time.Second},
 		{"a sweep", events.Doorbell{Event: events.RingSweep}, time.Minute, 0},
+		{"a doorbell from before all time", events.Doorbell{ReceivedAt: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}, 0, 0},
+		{"a doorbell of the year 1", events.Doorbell{ReceivedAt: time.Date(1, 1, 1, 0, 1, 0, 0, time.UTC)}, 0, 0},
+		{"a doorbell from after all time", events.Doorbell{CreateTime: math.MaxInt64}, 0, 0},
 		{"a doorbell that a timer brought back", events.Doorbell{Event: events.RingMessage, ReceivedAt: start.Add(-time.Hour)}, time.Hour, -time.Hour},
 	} {
 		got := coldStart(c.bell, start.Add(c.stored), start)

@@ -146,6 +146,8 @@ func TestDoorbellsThatAreNone(t *testing.T) {
 	w.must(err)
 	w.must(w.ring(events.Doorbell{Corp: "ww2", OpenKfID: "wk3"}))
 	w.must(w.ring(events.Doorbell{Corp: "ww1", Event: "kf_something_new"}))
+	w.account("wkYEAR0")
+	w.must(w.ring(events.Doorbell{Corp: "ww1", OpenKfID: "wkYEAR0", ReceivedAt: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}))
 	testkit.Eventually(t, "an empty work queue", func() bool { return w.doorbells() == 0 })
 	if got := len(w.dead(reasonMalformed)); got != 2 {
 		t.Errorf("%d dead letters of what is no doorbell, want 2", got)
