@@ -37,6 +37,9 @@ const (
 // https://developer.work.weixin.qq.com/document/path/90312
 const minuteBlock = time.Minute
 
+// mostBlock is how far ahead the end of a pause is believed.
+const mostBlock = time.Hour
+
 // shutError: an API is shut for everybody until then.
 type shutError struct {
 	api   string
@@ -93,8 +96,8 @@ func (s *Syncer) open(ctx context.Context, api string) error {
 		return nil
 	}
 	var p events.Pause
-	if json.Unmarshal(e.Value, &p) != nil || p.Until.IsZero() {
-		p.Until = e.Stored.Add(minuteBlock)
+	if json.Unmarshal(e.Value, &p) != nil || p.Until.IsZero() || p.Until.Sub(asked) > mostBlock {
+		p.Until = asked.Add(minuteBlock)
 	}
 	return &shutError{api, p.Until}
 }

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -154,4 +155,21 @@ func TestPlatformDown(t *testing.T) {
 	r.ready(true, "")
 	w.wait(desk)
 	w.wantAll(desk)
+}
+
+// What nobody of ours would write into the shared pause shuts an API for a minute as well, not for ever.
+func TestPauseThatNobodyOfOursWrote(t *testing.T) {
+	w := newWorld(t)
+	r := w.prepare()
+	for _, value := range []string{`{"until":"9999-12-31T23:59:59Z"}`, `{"until":"0001-01-01T00:00:00Z"}`, `{"until":7}`, ``} {
+		w.must(w.bus.Put(w.ctx(), events.BucketThrottle, events.ThrottleKey("ww1", apiSync), []byte(value), 0))
+		var shut *shutError
+		if err := r.open(w.ctx(), apiSync); !errors.As(err, &shut) {
+			t.Errorf("%q: got %v, want that it is shut", value, err)
+			continue
+		}
+		if got := r.waits.opens(shut, time.Now()); got <= 0 || got > 2*minuteBlock {
+			t.Errorf("%q: an account waits %v, want about a minute", value, got)
+		}
+	}
 }
