@@ -246,9 +246,13 @@ func TestPageAskedForAhead(t *testing.T) {
 			w.says(desk, 30)
 			var asked []string // cursors
 			ahead := make(chan struct{})
-			r := w.prepare(small(10), with(calls{before: func(_ context.Context, req kfapi.SyncMsgRequest) error {
+			r := w.prepare(small(10), with(calls{before: func(ctx context.Context, req kfapi.SyncMsgRequest) error {
 				if asked = append(asked, req.Cursor); len(asked) == 2 {
 					close(ahead)
+					if c.fail != nil { // it is under way when it is dropped
+						<-ctx.Done()
+						return ctx.Err()
+					}
 				}
 				return nil
 			}}))
@@ -279,6 +283,9 @@ func TestPageAskedForAhead(t *testing.T) {
 			w.wantAll(desk)
 			if len(asked) != c.calls || asked[0] != "" {
 				t.Errorf("asked from cursors %q, want %d calls", asked, c.calls)
+			}
+			if got := r.counted("kf_syncer_pulls_total", whyTransport); got != 0 {
+				t.Errorf("%d pulls count as trouble with the connection, want none: one was given up", got)
 			}
 		})
 	}

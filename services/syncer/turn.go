@@ -135,12 +135,13 @@ func (t *turn) pull(ctx context.Context) (kfapi.SyncMsgResponse, error) {
 		page, err := s.syncMsg(ctx, api, kfapi.SyncMsgRequest{
 			Cursor: t.at.Cursor.Cursor, SyncToken: t.token, Limit: t.limit, VoiceFormat: s.cfg.VoiceFormat, OpenKfID: t.bell.OpenKfID})
 		act, why := judge(err, t.token != "", t.at.Cursor.Cursor != "")
+		if act != goOn && ctx.Err() != nil {
+			return page, ctx.Err() // given up: it has no result
+		}
 		s.metrics.pulled(t.bell.ring(), why)
 		switch {
 		case act == goOn:
 			return page, nil
-		case ctx.Err() != nil:
-			return page, ctx.Err()
 		case act == tokenless:
 			t.token = ""
 		case act == again && try < s.waits.tries && s.now().Sub(began) < s.waits.patience:
