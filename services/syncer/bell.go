@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
 	"github.com/kfbus/kfbus/internal/bus"
@@ -30,9 +31,16 @@ type bell struct {
 	seq    uint64    // under which it is stored
 }
 
+// mostBell is how large a doorbell may be, in bytes with its headers: twice the largest callback. It must be possible to ring
+// it again from a timer, which is larger.
+const mostBell = 128 << 10
+
 // readBell reads a doorbell; its error is final.
 func readBell(s bus.Stored, corp string) (bell, error) {
 	b := bell{stored: s.Time, seq: s.Seq}
+	if n := (&nats.Msg{Header: s.Header, Data: s.Data}).Size(); n > mostBell {
+		return b, bus.Drop(reasonMalformed, fmt.Errorf("doorbell of %d bytes: at most %d", n, mostBell))
+	}
 	var err error
 	if b.event, err = s.Event(); err != nil {
 		return b, bus.Drop(reasonMalformed, fmt.Errorf("doorbell: %w", err))

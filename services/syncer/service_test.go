@@ -144,13 +144,17 @@ func TestDoorbellsThatAreNone(t *testing.T) {
 	w.must(err)
 	_, err = w.bus.JS.Publish(w.ctx(), events.CallbackSubject("ww1", "wk2"), []byte("no event"))
 	w.must(err)
+	huge, err := events.Own("x", "/test", events.TypeCallback, map[string]string{"corp": "ww1", "open_kfid": desk, "pad": strings.Repeat("x", mostBell)})
+	w.must(err)
+	_, _, err = w.bus.Publish(w.ctx(), bus.Message{Subject: events.CallbackSubject("ww1", "wk5"), Event: huge}) // it could not be armed as a timer
+	w.must(err)
 	w.must(w.ring(events.Doorbell{Corp: "ww2", OpenKfID: "wk3"}))
 	w.must(w.ring(events.Doorbell{Corp: "ww1", Event: "kf_something_new"}))
 	w.account("wkYEAR0")
 	w.must(w.ring(events.Doorbell{Corp: "ww1", OpenKfID: "wkYEAR0", ReceivedAt: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}))
 	testkit.Eventually(t, "an empty work queue", func() bool { return w.doorbells() == 0 })
-	if got := len(w.dead(reasonMalformed)); got != 2 {
-		t.Errorf("%d dead letters of what is no doorbell, want 2", got)
+	if got := len(w.dead(reasonMalformed)); got != 3 {
+		t.Errorf("%d dead letters of what is no doorbell, want 3", got)
 	}
 	if got := len(w.dead(reasonForeign)); got != 1 {
 		t.Errorf("%d dead letters of another corp's, want 1", got)
