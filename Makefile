@@ -52,8 +52,10 @@ bench-ingress: ## the ingress against a bare one and against itself without grou
 bench-syncer: ## the syncer against two bare ones; a backlog of 500,000; 10,000 idle accounts; callback to message (10 minutes)
 	$(GO) test -run '^$$' -bench '$(SYNCER_BENCHES)' -benchtime 1x -timeout 30m ./services/syncer ./cmd/kfbus
 
-chaos-syncer: ## kill -9 of syncers, the broker, one of three brokers; a frozen syncer; five minutes of a failing platform; KF_SEED repeats
+SYNCER_PROOFS := TestTenMinutesOfCallbacksSwallowed|TestCursorLostWithThreeDaysBehindIt|TestHostileMessagesBetweenGoodOnes
+chaos-syncer: ## kill -9 of syncers, the broker, one of three brokers; a frozen syncer; five minutes of a failing platform; a lost cursor; KF_SEED repeats
 	KF_CHAOS=1 $(GO) test ./cmd/kfbus -run 'TestChaos(Syncer|Broker|Cluster|Platform)|TestSyncerFrozen' -count=1 -v -timeout 30m
+	KF_LONG=1 $(GO) test ./services/syncer -run '^($(SYNCER_PROOFS))$$' -count=1 -v -timeout 10m
 
 SEEDS ?= 10000
 sim: ## the sending rules in random worlds, SEEDS of them: every promise after every event; SEED=123 prints one world
