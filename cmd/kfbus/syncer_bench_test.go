@@ -74,7 +74,7 @@ func newBench(b *testing.B, platform http.Handler, secret, corp string) *bench {
 	if _, err := l.bus.Apply(testkit.Context(b), bus.DefaultTopology()); err != nil {
 		b.Fatal(err)
 	}
-	l.service("tokenkeeper", "KF_TOKENKEEPER_SECRET="+secret)
+	l.service("tokenkeeper", "KF_TOKEN_SEAL=plain", "KF_TOKENKEEPER_SECRET="+secret)
 	return l
 }
 
