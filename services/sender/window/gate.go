@@ -34,7 +34,7 @@ func (r Rules) gate(l Ledger, rec Record, c Command, now Now) verdict {
 	case Send:
 		return r.gateSend(l, rec, c, now)
 	case Reply:
-		if !c.Deadline.IsZero() && !now.Platform.Add(max(codeMargin, r.Fence)).Before(c.Deadline) {
+		if !c.Deadline.IsZero() && !now.Platform.Add(codeMargin+r.Fence).Before(c.Deadline) { // what the clock is wrong by, and what a POST may be late by
 			return verdict{state: Expired, reason: ReasonDeadline}
 		}
 	case Recall:

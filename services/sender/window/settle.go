@@ -194,7 +194,7 @@ func (r Rules) later(l Ledger, rec Record, c Command, s State, why Reason, code 
 func (r Rules) left(c Command, now Now) time.Duration {
 	left := c.ExpiresAt.Sub(now.Local) - r.Fence
 	if c.Verb == Reply && !c.Deadline.IsZero() {
-		left = min(left, c.Deadline.Sub(now.Platform)-codeMargin)
+		left = min(left, c.Deadline.Sub(now.Platform)-codeMargin-r.Fence)
 	}
 	return left
 }

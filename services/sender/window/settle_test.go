@@ -313,7 +313,7 @@ func TestSettleReply(t *testing.T) {
 		{"no answer, no time left", command(Reply, "r1"), first, Answer{}, 18600 * time.Millisecond, Unknown, ReasonNoAnswer},
 		{"not sent, no time left", command(Reply, "r1"), first, Answer{Kind: AnswerNotSent}, 18600 * time.Millisecond, Failed, ReasonUnreachable},
 		{"not sent, no deadline known", open, first, Answer{Kind: AnswerNotSent}, time.Hour, "", ""},
-		{"not sent, time left", command(Reply, "r1"), first, Answer{Kind: AnswerNotSent}, 18 * time.Second, "", ""},
+		{"not sent, time left", command(Reply, "r1"), first, Answer{Kind: AnswerNotSent}, 17 * time.Second, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, attempt, _ := inFlight(t, Ledger{}, tc.c, tc.h)

@@ -31,7 +31,7 @@ const (
 
 const (
 	recallMargin = 5 * time.Second  // inside it the platform decides
-	codeMargin   = time.Second      // a reply's code is not used in the last second of its life
+	codeMargin   = time.Second      // what our estimate of the platform's clock may be slow by, where a reply's code dies
 	lookAgain    = time.Second      // a recall waits for its send in such steps
 	holdPoll     = 30 * time.Second // a held command looks at the session again
 	maxID        = 256              // bytes of a team name or command id: 1024 records stay below 1 MiB
