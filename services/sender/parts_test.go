@@ -198,3 +198,52 @@ func TestPartIsNotDelivered(t *testing.T) {
 	testkit.Eventually(t, "both places to be free", func() bool { l, _ := w.ledger(ann); return l.Used() == 1 })
 	w.audit("long")
 }
+
+// What the teams are told counts messages: four of one command leave one slot, five leave none.
+func TestLastSlotOfALongText(t *testing.T) {
+	t.Parallel()
+	const bob = "wmBOB"
+	w := newWorld(t)
+	w.customer(bob)
+	w.says(ann)
+	w.says(bob)
+	w.start()
+	w.noted()
+	w.command(events.VerbSend, ann, "four", split(tale(3*textBytes+100)))
+	w.command(events.VerbSend, bob, "five", split(tale(4*textBytes+100)))
+	for user, id := range map[string]string{ann: "four", bob: "five"} {
+		o := w.want(id, "accepted")
+		testkit.Eventually(t, "the event", func() bool { names, _ := w.told(user); return len(names) > 0 })
+		w.wantTold(user, "last_slot")
+		testkit.Eventually(t, "the view", func() bool { return w.view(user).LastSend != nil })
+		if c := w.view(user); c.LastSend.MsgID != window.PartMsgID(msgID(user, id), o.Parts) {
+			t.Errorf("%s: got %+v, want the last of %d messages", id, c.LastSend, o.Parts)
+		}
+	}
+}
+
+// The gap is between the messages of one text too. Meanwhile it waits aside, and what comes after it stays behind it.
+func TestGapBetweenParts(t *testing.T) {
+	t.Parallel()
+	const gap = 30 * time.Second
+	w := newWorld(t)
+	w.says(ann)
+	w.start(func(c *Config) { c.MinGap = gap })
+	w.noted()
+	w.command(events.VerbSend, ann, "long", split(tale(textBytes+100)))
+	w.send(ann, "after")
+	testkit.Eventually(t, "both to be put aside", func() bool { l, _ := w.ledger(ann); return len(l.Parked) == 2 })
+	if got := w.posts(apiSend); got != 1 {
+		t.Fatalf("got %d requests before the gap is over, want 1", got)
+	}
+	w.pass(gap)
+	w.wake("long")
+	w.want("long", "accepted")
+	if got := w.posts(apiSend); got != 2 {
+		t.Errorf("got %d requests, want the two of the text", got)
+	}
+	w.pass(gap)
+	w.wake("after")
+	w.want("after", "accepted")
+	w.audit("long", "after")
+}

@@ -57,9 +57,12 @@ func (s *Sender) nearlySpent(l window.Ledger) bool {
 // concluded sets the timer of a conversation to now when a command has spent the fourth slot: whoever gets it tells. Of a
 // repeat nobody knows how far it came.
 func (s *Sender) concluded(ctx context.Context, j *job, l window.Ledger, o window.Outcome, news bool) error {
-	spends := o.Verb == window.Send && (o.State == window.Accepted || o.State == window.Unknown)
+	n := 0 // slots that it may have spent
+	if o.Verb == window.Send && (o.State == window.Accepted || o.State == window.Partial || o.State == window.Unknown) {
+		n = max(1, o.Parts)
+	}
 	switch {
-	case spends && s.nearlySpent(l) && (l.Spent() == window.Quota-1 || !news):
+	case n > 0 && s.nearlySpent(l) && (l.Spent()-n < window.Quota-1 || !news):
 		return s.watchFor(ctx, j.party(), 0, s.bus.Arm)
 	case j.anew:
 		return s.watch(ctx, j.party(), l)

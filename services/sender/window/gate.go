@@ -78,7 +78,11 @@ func (r Rules) gateGap(l Ledger, rec Record, now Now) verdict {
 	if r.Gap <= 0 {
 		return verdict{}
 	}
-	if left := l.lastLeft(rec.Key).plus(r.Gap).Sub(now.Platform); left > 0 {
+	last := l.lastLeft(rec.Key)
+	if rec.Parts > 0 {
+		last = max(last, rec.SentAt) // of the one before it
+	}
+	if left := last.plus(r.Gap).Sub(now.Platform); left > 0 {
 		return verdict{until: now.Local.Add(left), apart: true}
 	}
 	return verdict{}
@@ -88,7 +92,7 @@ func (r Rules) gateGap(l Ledger, rec Record, now Now) verdict {
 func (l Ledger) lastLeft(key string) (at Instant) {
 	for i := range l.Records {
 		rec := &l.Records[i]
-		if rec.Key == key || rec.Verb != Send && rec.Verb != Reply || !rec.State.Open() && rec.State != Accepted && rec.State != Unknown {
+		if rec.Key == key || rec.Verb != Send && rec.Verb != Reply || !rec.State.Open() && rec.State != Accepted && rec.State != Partial && rec.State != Unknown {
 			continue
 		}
 		at = max(at, rec.ReservedAt, rec.SentAt)

@@ -93,8 +93,8 @@ type Record struct {
 	Counts bool `json:"n,omitempty"`  // holds one of the five places since CustomerAt
 	Parts  int  `json:"pn,omitempty"` // of several messages: how many; they hold as many places
 	Done   int  `json:"pd,omitempty"` // how many of them were accepted
-	First  int  `json:"pf,omitempty"` // the first attempt of the one in hand
 	Freed  int  `json:"pz,omitempty"` // those that hold no place any more, a bit each
+	Lost   bool `json:"l,omitempty"`  // begun on a ledger that was made anew: each of several messages may have been posted before
 	Zero   int  `json:"z,omitempty"`  // the attempt that was answered with errcode 0
 
 	By string `json:"by,omitempty"` // Command.By of the newest attempt, while it is under way
@@ -121,7 +121,8 @@ type Record struct {
 // attempt may have been made of which the lost ledger knew.
 func (l Ledger) begin(c Command) Record {
 	rec := newRecord(c)
-	rec.Doubt = c.Again && l.MadeAt != 0 && !l.MadeAt.plus(skew).Before(c.CameAt)
+	rec.Lost = c.Again && l.MadeAt != 0 && !l.MadeAt.plus(skew).Before(c.CameAt)
+	rec.Doubt = rec.Lost
 	return rec
 }
 
@@ -140,7 +141,8 @@ func (rec Record) fate() State {
 // tookEffectBy is the latest moment, on the platform's clock, at which the platform can have accepted rec.
 func (rec Record) tookEffectBy() time.Time {
 	by := rec.ReservedAt.plus(lateEffect)
-	if rec.SentAt != 0 && rec.SentAt.Time().Before(by) {
+	older := rec.Parts > 0 && rec.State == Unknown // SentAt is of the message before the one in doubt
+	if rec.SentAt != 0 && !older && rec.SentAt.Time().Before(by) {
 		return rec.SentAt.Time()
 	}
 	return by

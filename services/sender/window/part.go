@@ -29,26 +29,25 @@ func (rec Record) part() int {
 	return rec.Done + 1
 }
 
-// begunPart notes, at the first attempt, how many messages c is, and at the first of each which attempt that was.
-func (rec Record) begunPart(l Ledger, c Command) Record {
-	if rec.Attempt == 1 {
-		switch c.Verb {
-		case Send:
-			rec.Parts = c.Parts
-		case Recall:
-			target, _ := l.find(c.TargetMsgID())
-			if rec.Parts = target.Done; target.fate() == Unknown && target.Parts > 1 {
-				rec.Parts++ // the one in doubt
-			}
-		}
-		if rec.Parts < 2 {
-			rec.Parts = 0
+// partsOf is how many messages c is, 0 where there is only one.
+func (l Ledger) partsOf(c Command) int {
+	n := c.Parts
+	if c.Verb == Recall {
+		target, _ := l.find(c.TargetMsgID())
+		if n = target.Done; target.inDoubt() && target.Parts > 1 {
+			n++
 		}
 	}
-	if rec.Parts > 0 && rec.First == 0 {
-		rec.First = rec.Attempt
+	if n < 2 || c.Verb == Reply || c.Verb == Transfer {
+		return 0
 	}
-	return rec
+	return n
+}
+
+// inDoubt reports whether the message in hand at the end may have been accepted, and is not among Done. That one of the others
+// was not delivered says nothing of it.
+func (rec Record) inDoubt() bool {
+	return rec.State == Unknown && rec.Fix != Accepted && rec.Fix != Partial
 }
 
 // nextPart is rec after the one in hand was accepted, and whether there is another.
@@ -58,7 +57,7 @@ func (rec Record) nextPart(now Now) (Record, bool) {
 	}
 	rec.Done++
 	rec.State, rec.NextAt, rec.SentAt = Retry, At(now.Platform), At(now.Platform)
-	rec.Doubt, rec.Busy, rec.Tries, rec.Zero, rec.First = false, false, 0, 0, 0
+	rec.Doubt, rec.Busy, rec.Tries, rec.Zero = rec.Lost, false, 0, 0
 	return rec, true
 }
 
@@ -73,7 +72,7 @@ func (rec Record) places() int {
 	}
 	n := rec.Parts
 	if rec.State.Final() {
-		if n = rec.Done; rec.State == Unknown && rec.Fix == "" {
+		if n = rec.Done; rec.inDoubt() {
 			n++
 		}
 	}

@@ -14,6 +14,13 @@ func long(id string, parts int) Command {
 	return c
 }
 
+// answerTo is the answer to what a asks for.
+func answerTo(a Action, errcode int) Answer {
+	ans := AnswerOf(errcode)
+	ans.Part = a.Part
+	return ans
+}
+
 // sent carries a command of several messages as far as it goes by itself, every request accepted, and returns the msgids.
 func sent(t *testing.T, l Ledger, c Command, now Now) (Ledger, Result, []string) {
 	t.Helper()
@@ -22,7 +29,7 @@ func sent(t *testing.T, l Ledger, c Command, now Now) (Ledger, Result, []string)
 		next, a := post(t, l, c, now)
 		ids = append(ids, a.MsgID)
 		var res Result
-		if l, res = rules.Settle(next, c, a.Attempt, AnswerOf(0), now); res.Kind == Finished {
+		if l, res = rules.Settle(next, c, a.Attempt, answerTo(a, 0), now); res.Kind == Finished {
 			return l, res, ids
 		}
 		if a.Part != len(ids) || res.Kind != Later || res.After != 0 {
@@ -71,13 +78,13 @@ func TestPartsGoOneByOne(t *testing.T) {
 func TestPartRefused(t *testing.T) {
 	c := long("long", 4)
 	l, a := post(t, opened(), c, after(time.Second))
-	l, _ = rules.Settle(l, c, a.Attempt, AnswerOf(0), after(time.Second))
+	l, _ = rules.Settle(l, c, a.Attempt, answerTo(a, 0), after(time.Second))
 	l, a = post(t, l, c, after(2*time.Second))
-	l, res := rules.Settle(l, c, a.Attempt, AnswerOf(40004), after(2*time.Second))
+	l, res := rules.Settle(l, c, a.Attempt, answerTo(a, 40004), after(2*time.Second))
 	if o := res.Outcome; o.State != Partial || o.Sent != 1 || o.Parts != 4 || l.Used() != 1 {
 		t.Errorf("got %+v and %d places, want 1 of 4 and 1", o, l.Used())
 	}
-	l2, res := rules.Settle(l, c, 1, AnswerOf(0), after(3*time.Second)) // the first one's answer once more
+	l2, res := rules.Settle(l, c, 1, Answer{Kind: AnswerAccepted, Part: 1}, after(3*time.Second)) // the first one's answer once more
 	same(t, "a late answer", l2, l)
 	if res.Kind != Nothing {
 		t.Errorf("a late answer: got %+v", res)
@@ -88,7 +95,7 @@ func TestPartRefused(t *testing.T) {
 func TestRulesBetweenParts(t *testing.T) {
 	c := expiring(long("long", 2), time.Minute)
 	first, a := post(t, opened(), c, after(time.Second))
-	first, _ = rules.Settle(first, c, a.Attempt, AnswerOf(0), after(time.Second))
+	first, _ = rules.Settle(first, c, a.Attempt, answerTo(a, 0), after(time.Second))
 	human, _ := first.SessionChanged(1, t0.Add(2*time.Second), 9)
 	for name, x := range map[string]struct {
 		l    Ledger
@@ -112,7 +119,7 @@ func TestRecallOfParts(t *testing.T) {
 	for range 3 {
 		next, a := post(t, l, r, after(2*time.Second))
 		back = append(back, a.MsgID)
-		l, _ = rules.Settle(next, r, a.Attempt, AnswerOf(0), after(2*time.Second))
+		l, _ = rules.Settle(next, r, a.Attempt, answerTo(a, 0), after(2*time.Second))
 	}
 	if rec := record(t, l, r); rec.State != Recalled || rec.Done != 3 || !slices.Equal(back, ids) {
 		t.Errorf("got %+v, taken back %v, want %v", rec, back, ids)
@@ -123,7 +130,7 @@ func TestRecallOfParts(t *testing.T) {
 
 	// Between two parts it waits, since one is delivered; what was never begun is cancelled.
 	half, a := post(t, opened(), long("s1", 2), after(time.Second))
-	half, _ = rules.Settle(half, long("s1", 2), a.Attempt, AnswerOf(0), after(time.Second))
+	half, _ = rules.Settle(half, long("s1", 2), a.Attempt, answerTo(a, 0), after(time.Second))
 	if _, a := rules.Decide(half, r, after(2*time.Second)); a.Kind != Wait {
 		t.Errorf("between two parts: got %+v, want to wait", a)
 	}
@@ -147,7 +154,7 @@ func TestPartNotDelivered(t *testing.T) {
 
 	// While others are on their way it is told at the end.
 	l, a := post(t, opened(), c, after(time.Second))
-	l, _ = rules.Settle(l, c, a.Attempt, AnswerOf(0), after(time.Second))
+	l, _ = rules.Settle(l, c, a.Attempt, answerTo(a, 0), after(time.Second))
 	if l, res = l.SendFailed(a.MsgID, 5, t0.Add(2*time.Second), after(2*time.Second)); res.Kind != Nothing || !res.Changed {
 		t.Errorf("while it goes on: got %+v", res)
 	}
@@ -231,5 +238,130 @@ func TestPartsOfAnything(t *testing.T) {
 	}
 	if t.Log(tally); len(tally) < 5 {
 		t.Error("some outcomes never came")
+	}
+}
+
+// half is a text of n messages whose first was accepted and whose second is on its way.
+func half(t *testing.T, l Ledger, c Command) (Ledger, Action) {
+	t.Helper()
+	l, a := post(t, l, c, after(time.Second))
+	l, _ = rules.Settle(l, c, a.Attempt, answerTo(a, 0), after(time.Second))
+	return post(t, l, c, after(2*time.Second))
+}
+
+// inDoubt is the same with the second in doubt for good.
+func inDoubt(t *testing.T, c Command) Ledger {
+	t.Helper()
+	l, a := half(t, opened(), c)
+	once := rules
+	once.Tries = 1
+	l, res := once.Settle(l, c, a.Attempt, Answer{Part: a.Part}, after(10*time.Second))
+	if o := res.Outcome; o.State != Unknown || o.Sent != 1 || l.Used() != 2 {
+		t.Fatalf("got %+v and %d places, want unknown and 2", o, l.Used())
+	}
+	return l
+}
+
+// A message in doubt keeps its place whatever is known of the one before it.
+func TestPartInDoubtKeepsItsPlace(t *testing.T) {
+	c := long("s1", 3)
+	l := inDoubt(t, c)
+	if next, _ := l.CustomerWrote(t0.Add(20*time.Second), "m2", 2); next.Used() != 2 {
+		t.Errorf("the customer writes before a late effect: %d places, want 2", next.Used())
+	}
+	if next, res := l.SendFailed(c.MsgID(), 10, t0.Add(5*time.Second), after(20*time.Second)); res.Kind != Finished || next.Used() != 2 {
+		t.Errorf("the first is not delivered: got %+v and %d places, want 2", res, next.Used())
+	}
+	next, _ := l.SendFailed(c.MsgID(), 4, t0.Add(5*time.Second), after(20*time.Second))
+	if next.Used() != 1 {
+		t.Errorf("the first is not counted: %d places, want that of the second", next.Used())
+	}
+}
+
+// The answer to an attempt of a message that is known to be accepted proves nothing of the next, however late it comes.
+func TestLateAnswerOfAnEarlierPart(t *testing.T) {
+	c := expiring(long("s1", 2), time.Minute)
+	l, first := post(t, opened(), c, after(time.Second))
+	l, second := post(t, l, c, after(20*time.Second)) // the first has stalled
+	l, _ = rules.Settle(l, c, second.Attempt, answerTo(second, codeParam), after(21*time.Second))
+	l, a := rules.Decide(l, c, after(2*time.Minute))
+	if a.Outcome.State != Partial || a.Outcome.Sent != 1 {
+		t.Fatalf("got %+v, want partial", a)
+	}
+	late, res := rules.Settle(l, c, first.Attempt, answerTo(first, 0), after(3*time.Minute))
+	same(t, "the late answer", late, l)
+	if len(res.Corrections) > 0 {
+		t.Errorf("got %+v, want no correction", res)
+	}
+}
+
+// A sender dies between two messages and the ledger is lost: each of them may have been posted, not only the first.
+func TestPartsAndALostLedger(t *testing.T) {
+	c := long("s1", 3)
+	c.Again, c.CameAt = true, t0
+	l := opened()
+	l.MadeAt = At(t0.Add(10 * time.Second))
+	for part, code := range []int{codeParam, codeParam, 0} { // the first two were
+		next, a := post(t, l, c, after(20*time.Second))
+		var res Result
+		if l, res = rules.Settle(next, c, a.Attempt, answerTo(a, code), after(20*time.Second)); res.Kind == Finished && part < 2 {
+			t.Fatalf("part %d: got %+v, want to go on", part+1, res.Outcome)
+		}
+	}
+	if rec := record(t, l, c); rec.State != Accepted || rec.Done != 3 {
+		t.Errorf("got %+v", rec)
+	}
+
+	// A recall goes on where the answer finds it.
+	l, _, _ = sent(t, opened(), long("s1", 3), after(time.Second))
+	l, res := rules.Settle(l, command(Recall, "r"), 1, Answer{Kind: AnswerAccepted, Part: 1}, after(2*time.Second))
+	if res.Kind != Later {
+		t.Errorf("a recall of which one of three is answered: got %+v, want to go on", res)
+	}
+
+	// What is remembered gives no place back twice.
+	l, _, ids := sent(t, opened(), long("s1", 3), after(time.Second))
+	whole := record(t, l, c).outcome()
+	l, res = l.SendFailed(ids[2], 4, t0.Add(5*time.Second), after(5*time.Second))
+	made := opened().Remember(whole, after(time.Second).Platform).Remember(res.Corrections[0], after(5*time.Second).Platform)
+	if made, _ = made.SendFailed(ids[2], 4, t0.Add(5*time.Second), after(6*time.Second)); made.Used() != l.Used() {
+		t.Errorf("the failure comes again: %d places, want %d", made.Used(), l.Used())
+	}
+}
+
+// The gap is between any two messages, those of one command included, and those of one that ended half-way.
+func TestGapOfParts(t *testing.T) {
+	r := rules
+	r.Gap = 10 * time.Second
+	c := long("s1", 2)
+	l, a := post(t, opened(), c, after(time.Second))
+	l, _ = r.Settle(l, c, a.Attempt, answerTo(a, 0), after(2*time.Second))
+	if _, a = r.Decide(l, c, after(3*time.Second)); a.Kind != Wait || !a.Apart || !a.Until.Equal(t0.Add(12*time.Second)) {
+		t.Errorf("the second part: got %+v, want to wait for 12 s", a)
+	}
+	l, a = r.Decide(l, c, after(12*time.Second))
+	if a.Kind != Post || a.Part != 2 {
+		t.Fatalf("got %+v, want the second part", a)
+	}
+	l, res := r.Settle(l, c, a.Attempt, answerTo(a, 40004), after(13*time.Second))
+	if res.Outcome.State != Partial {
+		t.Fatalf("got %+v", res)
+	}
+	if _, a = r.Decide(l, send("s2"), after(14*time.Second)); a.Kind != Wait || !a.Apart {
+		t.Errorf("after a part: got %+v, want to wait", a)
+	}
+}
+
+// What the teams are told counts messages and not commands.
+func TestPartsAreTold(t *testing.T) {
+	l, _, ids := sent(t, opened(), long("s1", 4), after(time.Second))
+	if id, _ := l.LastSent(); l.Spent() != 4 || id != ids[3] {
+		t.Errorf("got %d spent and %q last, want 4 and %q", l.Spent(), id, ids[3])
+	}
+	c := long("s1", 3)
+	l, a := half(t, opened(), c)
+	l, _ = rules.Settle(l, c, a.Attempt, answerTo(a, 40004), after(3*time.Second))
+	if id, _ := l.LastSent(); l.Spent() != 1 || id != c.MsgID() {
+		t.Errorf("half-way: got %d spent and %q last, want 1 and %q", l.Spent(), id, c.MsgID())
 	}
 }

@@ -35,8 +35,8 @@ func (l Ledger) Phase(now Now) (p Phase, next time.Time) {
 func (l Ledger) Spent() int {
 	n := 0
 	for i := range l.Records {
-		if l.Records[i].Counts && l.Records[i].State.Final() {
-			n++
+		if l.Records[i].State.Final() {
+			n += l.Records[i].places()
 		}
 	}
 	return n
@@ -48,8 +48,8 @@ func (l Ledger) Spent() int {
 func (l Ledger) LastSent() (msgid string, at time.Time) {
 	for i := len(l.Records) - 1; i >= 0; i-- {
 		rec := &l.Records[i]
-		if (rec.Verb == Send || rec.Verb == Reply) && rec.fate() == Accepted && rec.SentAt != 0 {
-			return rec.Key, rec.SentAt.Time()
+		if (rec.Verb == Send || rec.Verb == Reply) && (rec.fate() == Accepted || rec.fate() == Partial) && rec.SentAt != 0 {
+			return PartMsgID(rec.Key, rec.Done), rec.SentAt.Time()
 		}
 	}
 	return "", time.Time{}

@@ -19,10 +19,7 @@ func (l Ledger) Remember(o Outcome, at time.Time) Ledger {
 		rec.Fix, rec.FixReason, rec.FailType = o.State, o.Reason, o.FailType
 		gone := rec.Fix == Failed && GivesBack(o.FailType)
 		if rec.Parts > 0 {
-			rec.Done = o.Sent
-			if gone {
-				gone, rec.Freed = false, 1 // of which of them nobody knows
-			}
+			rec.Done, gone = o.Sent, false // of which of them nobody knows: its event may come again, and free it
 		}
 		rec.Counts = rec.Counts && !gone || (rec.Fix == Accepted || rec.Fix == Partial) && rec.Verb == Send
 		return l

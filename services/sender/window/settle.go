@@ -47,8 +47,9 @@ func (r Rules) Settle(l Ledger, c Command, attempt int, a Answer, now Now) (Ledg
 		rec.State, rec.Attempt, rec.Counts = Sending, attempt, c.Verb == Send
 		rec.Doubt = attempt > 1 || l.MadeAt != 0 // others may have posted it too
 		rec.ReservedAt, rec.Window = At(now.Platform), l.CustomerAt
+		rec.Lost = l.MadeAt != 0
 		if a.Part > 0 {
-			rec.Parts, rec.Done, rec.First = c.Parts, a.Part-1, attempt
+			rec.Parts, rec.Done = max(l.partsOf(c), a.Part), a.Part-1
 		}
 	}
 	switch why, proof := r.proof(rec, c, a, now); {
@@ -106,7 +107,7 @@ func (l Ledger) accept(rec Record, c Command, attempt int, a Answer, why Reason,
 	if c.Verb == Recall {
 		done = Recalled
 	}
-	if rec.Parts > 0 && attempt < rec.First || rec.Parts > 0 && rec.First == 0 && !rec.State.Final() {
+	if rec.Parts > 0 && a.Part <= rec.Done && rec.State != done {
 		return l, Result{} // of a message that is known to be accepted
 	}
 	reused := a.Kind == AnswerAccepted && rec.Zero != 0 && rec.Zero != attempt

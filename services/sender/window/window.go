@@ -223,7 +223,9 @@ func (r Rules) try(l Ledger, rec Record, c Command, now Now) (Ledger, Action) {
 		rec.Attempt++
 		rec.ReservedAt, rec.Window, rec.By = At(now.Platform), l.CustomerAt, c.By
 		rec.Counts = c.Verb == Send
-		rec = rec.begunPart(l, c)
+		if rec.Attempt == 1 {
+			rec.Parts = l.partsOf(c)
+		}
 		return l.with(rec).prune(now), Action{Kind: Post, Attempt: rec.Attempt, Part: rec.part(), MsgID: PartMsgID(c.requestMsgID(), rec.part())}
 	case !v.until.IsZero():
 		a := wait(now, v.until, c.ExpiresAt)
