@@ -127,7 +127,11 @@ func (l Ledger) begin(c Command) Record {
 }
 
 func newRecord(c Command) Record {
-	return Record{Key: c.MsgID(), Team: c.Team, ID: c.ID, Verb: c.Verb, ExpiresAt: At(c.ExpiresAt)}
+	rec := Record{Key: c.MsgID(), Team: c.Team, ID: c.ID, Verb: c.Verb, ExpiresAt: At(c.ExpiresAt)}
+	if c.Verb == Send && c.Parts > 1 { // also of one that ends before its first attempt: a lost ledger may have known of one
+		rec.Parts = c.Parts
+	}
+	return rec
 }
 
 // fate is the state after any correction.

@@ -312,6 +312,16 @@ func TestPartsAndALostLedger(t *testing.T) {
 		t.Errorf("got %+v", rec)
 	}
 
+	// One that expires in doubt, and the answer of its first message comes then.
+	l, a := rules.Decide(Ledger{MadeAt: l.MadeAt}, expiring(c, 5*time.Second), after(20*time.Second))
+	if a.Outcome.State != Unknown {
+		t.Fatalf("got %+v, want unknown", a)
+	}
+	if _, res := rules.Settle(l, c, 1, Answer{Kind: AnswerAccepted, Part: 1}, after(21*time.Second)); len(res.Corrections) != 1 ||
+		res.Corrections[0].State != Partial || res.Corrections[0].Sent != 1 {
+		t.Errorf("got %+v, want a correction to partial, 1 of 3", res)
+	}
+
 	// A recall goes on where the answer finds it.
 	l, _, _ = sent(t, opened(), long("s1", 3), after(time.Second))
 	l, res := rules.Settle(l, command(Recall, "r"), 1, Answer{Kind: AnswerAccepted, Part: 1}, after(2*time.Second))
@@ -349,6 +359,17 @@ func TestGapOfParts(t *testing.T) {
 	}
 	if _, a = r.Decide(l, send("s2"), after(14*time.Second)); a.Kind != Wait || !a.Apart {
 		t.Errorf("after a part: got %+v, want to wait", a)
+	}
+}
+
+// The outcome that was told stays what it was when a correction adds to it.
+func TestPartLateEvidence(t *testing.T) {
+	c := long("s1", 3)
+	l := inDoubt(t, c)
+	told := record(t, l, c).outcome()
+	l, res := rules.Settle(l, c, 2, Answer{Kind: AnswerAccepted, Part: 2}, after(time.Minute))
+	if res.Outcome != told || len(res.Corrections) != 1 || res.Corrections[0].State != Partial || res.Corrections[0].Sent != 2 || l.Used() != 2 {
+		t.Errorf("got %+v and %d places, want %+v corrected to partial, 2 of 3", res, l.Used(), told)
 	}
 }
 

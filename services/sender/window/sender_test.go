@@ -298,7 +298,10 @@ func (w *world) record(j *job) {
 	}
 	dup := j.answer.Kind == AnswerRefused && j.answer.Code == w.p.dupCode && w.p.dupCode != codeParam // which has that one meaning
 	if (dup || j.answer.Kind == AnswerAccepted) && j.undecided && (j.o.Verb == Send || j.o.Verb == Reply) {
-		j.o.proved = true
+		if j.o.Parts < 2 {
+			j.o.proved = true
+		}
+		j.o.proofs = max(j.o.proofs, j.action.Part)
 	}
 	if j.result.Kind == Finished {
 		j.phase = telling
@@ -346,6 +349,7 @@ func (w *world) post(j *job) {
 	o.posts++
 	j.phase = awaiting
 	msgid := j.action.MsgID
+	o.left[msgid] = p.now
 	call := map[Verb]func() int{
 		Send:     func() int { return p.send(msgid) },
 		Reply:    func() int { return p.reply(msgid, o.ID, o.Deadline) },
@@ -356,18 +360,22 @@ func (w *world) post(j *job) {
 	if w.maybe(answerSlow, w.rates.slow) {
 		soon = time.Duration(w.rng.IntN(9000)) * time.Millisecond
 	}
-	timeout := func() { j.answer, j.answerAt, o.doubtful = Answer{}, p.now.Add(10*time.Second), true }
+	timeout := func() {
+		j.answer, j.answerAt, o.doubtful = Answer{Part: j.action.Part}, p.now.Add(10*time.Second), true
+	}
 	arrive := func(after time.Duration, answered bool) {
 		w.arrivals = append(w.arrivals, arrival{p.now.Add(after), call, func(code int) {
 			w.note("%s: attempt %d arrives: %d", o.ID, j.action.Attempt, code)
 			if answered {
 				j.answer, j.answerAt = AnswerOf(code), p.now
+				j.answer.Part = j.action.Part
 			}
 		}})
 	}
 	switch {
 	case w.maybe(answerBusy, w.rates.busy):
 		j.answer = []Answer{AnswerOf(-1), AnswerOf(45009), AnswerOf(42001), {Kind: AnswerNotSent}}[w.rng.IntN(4)]
+		j.answer.Part = j.action.Part
 		j.answerAt = p.now.Add(soon)
 	case w.maybe(postLost, w.rates.lost/2):
 		timeout()

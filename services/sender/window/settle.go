@@ -223,16 +223,20 @@ func (l Ledger) result(rec Record, target string, changed bool) Result {
 }
 
 func (rec Record) outcome() Outcome {
+	sent := rec.Done
+	if rec.Parts > 0 && (rec.Fix == Accepted || rec.Fix == Partial) {
+		sent-- // the one in doubt was there: the correction says so
+	}
 	return Outcome{
 		Team: rec.Team, ID: rec.ID, Verb: rec.Verb, MsgID: rec.Key,
 		State: rec.State, Reason: rec.Reason, Errcode: rec.Code, Attempts: rec.Attempt,
-		MsgCode: rec.MsgCode, Parts: rec.Parts, Sent: rec.Done,
+		MsgCode: rec.MsgCode, Parts: rec.Parts, Sent: sent,
 	}
 }
 
 func (rec Record) correction() Outcome {
 	o := rec.outcome()
-	o.State, o.Reason, o.Errcode = rec.Fix, rec.FixReason, 0
+	o.State, o.Reason, o.Errcode, o.Sent = rec.Fix, rec.FixReason, 0, rec.Done
 	o.Corrects, o.FailType = rec.State, rec.FailType
 	return o
 }

@@ -140,7 +140,7 @@ func TestSim(t *testing.T) {
 // reaches makes sure that the worlds are not too kind: each end of a command, each fault, and each promise's hard case.
 func (r *report) reaches(t *testing.T) {
 	least := r.worlds / 200
-	for _, s := range []State{Accepted, Refused, Failed, Expired, Cancelled, Recalled, Unknown, "corrected to accepted", "corrected to failed"} {
+	for _, s := range []State{Accepted, Refused, Failed, Expired, Cancelled, Recalled, Partial, Unknown, "corrected to accepted", "corrected to failed"} {
 		if r.ends[s] < least {
 			t.Errorf("only %d commands ended %s", r.ends[s], s)
 		}

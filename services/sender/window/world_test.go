@@ -31,6 +31,9 @@ type order struct {
 	Command
 	came       uint64 // the stream's sequence when it came
 	msgid      string
+	msgids     []string             // of each of its messages
+	proofs     int                  // how many of them the platform said that it has
+	left       map[string]time.Time // by msgid: the last POST
 	acked      bool
 	doubtful   bool         // some attempt ended without a definite answer
 	pending    map[int]bool // attempts stored, and not settled by a definite answer
@@ -86,6 +89,7 @@ type world struct {
 	hasty     bool                                                     // little time passes
 	coded     bool                                                     // the bucket holds JSON, which costs most of the time
 	skew      time.Duration                                            // of the senders' own clocks, where it is large
+	shares    map[string]int                                           // by team
 	calm      bool
 	loud      bool // keeps a log
 
@@ -104,6 +108,8 @@ func newWorld(seed uint64, mutate func(Rules) subject, loud bool) *world {
 	r := rules
 	r.DupCodes = []int{w.p.dupCode} // as a probe learns it
 	r.NeverRepost = w.p.repeated == "deliver" || rng.IntN(8) == 0
+	r.Gap = []time.Duration{0, 0, 10 * time.Second}[rng.IntN(3)]
+	w.shares = map[string]int{"t1": []int{0, 0, 1, 3}[rng.IntN(4)]}
 	w.s = mutate(r)
 	w.note("%v, never repost: %v", w.p.personality, r.NeverRepost)
 	for _, r := range []*int{&w.rates.crash, &w.rates.lost, &w.rates.late, &w.rates.busy, &w.rates.slow, &w.rates.stall} {
@@ -135,10 +141,13 @@ func (w *world) prologue() {
 	w.p.customerWrites()
 	w.apply(w.p.stream[0])
 	for i := range min(n, 5) {
-		o := &order{Command: Command{Team: "t0", ID: fmt.Sprint("p", i), Verb: Send, ExpiresAt: t0.Add(time.Hour), CameAt: w.p.now}, pending: map[int]bool{}}
+		o := &order{Command: Command{Team: "t0", ID: fmt.Sprint("p", i), Verb: Send, ExpiresAt: t0.Add(time.Hour), CameAt: w.p.now}, pending: map[int]bool{}, left: map[string]time.Time{}}
 		w.orders = append(w.orders, o)
 		w.begin(o)
 		for !o.acked && len(w.faults) == 0 {
+			if len(w.jobs) == 0 && !w.p.now.Before(o.wakeAt) { // put aside for the gap
+				w.begin(o)
+			}
 			w.workAll()
 			w.advance(100 * time.Millisecond)
 		}
@@ -152,6 +161,14 @@ func (o *order) MsgID() string {
 		o.msgid = o.Command.MsgID()
 	}
 	return o.msgid
+}
+
+// all are the msgids of its messages, the first its own.
+func (o *order) all() []string {
+	for len(o.msgids) < max(1, o.Parts) {
+		o.msgids = append(o.msgids, PartMsgID(o.MsgID(), len(o.msgids)+1))
+	}
+	return o.msgids
 }
 
 // maybe lets a fault happen at a point, or not.
@@ -312,7 +329,9 @@ func (w *world) forget() {
 		o.doubtful = o.doubtful || o.forgotten
 		aside := !o.wakeAt.IsZero() && !o.again && o.posts > 0 // by one of two who had it, and the other posted it
 		o.untold = o.untold || o.forgotten && (blank || aside)
-		o.proved = o.proved && len(o.terminal) > 0
+		if len(o.terminal) == 0 {
+			o.proved, o.proofs = false, 0
+		}
 	}
 	for _, j := range w.jobs { // written down, and not told yet; or in the hands of one who got it late, and takes himself for the first
 		written := j.phase == telling || j.phase == storing && j.action.Kind == Finish || j.phase == recording
@@ -391,9 +410,14 @@ func (w *world) command() {
 			c.Team = last.Team
 		}
 	}
-	c.CameAt = w.p.now
-	w.orders = append(w.orders, &order{Command: c, came: uint64(len(w.p.stream)), pending: map[int]bool{}})
-	w.note("%s: %s %s", c.ID, c.Verb, c.Target)
+	if c.CameAt = w.p.now; c.Verb == Send {
+		c.Share = w.shares[c.Team]
+		if w.rng.IntN(4) == 0 {
+			c.Parts = 2 + w.rng.IntN(3)
+		}
+	}
+	w.orders = append(w.orders, &order{Command: c, came: uint64(len(w.p.stream)), pending: map[int]bool{}, left: map[string]time.Time{}})
+	w.note("%s: %s %s %d", c.ID, c.Verb, c.Target, c.Parts)
 	if w.rng.IntN(4) != 0 {
 		w.begin(w.orders[len(w.orders)-1])
 	}
