@@ -233,7 +233,7 @@ func (c *crowd) doubtful() {
 func TestChaosSenderDoubt(t *testing.T) {
 	c := newCrowd(t, size(20, 400))
 	c.doubtful()
-	c.replicas(2, "sender", "KF_SENDER_TRIES=12") // with the default of 4, one in 1,200 is in doubt four times over
+	c.replicas(2, "sender") // with eight tries one in 1,400,000 is in doubt each time
 	c.feed(func() bool { return false })
 	if states := c.judge(); states[events.StateAccepted] != len(c.ids) {
 		t.Errorf("got %v, want all %d accepted", states, len(c.ids))

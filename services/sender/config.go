@@ -12,7 +12,7 @@ import (
 // Config is the sender's own part of the environment. Its zero value is not usable; envconfig fills in the defaults.
 type Config struct {
 	PostTimeout     time.Duration `split_words:"true" default:"4s" desc:"one request to WeChat; less than half of the lanes' KF_TOPOLOGY_ACK_WAIT"`
-	Tries           int           `default:"4" desc:"requests of one command that may end without a definite answer before its outcome is unknown or failed"`
+	Tries           int           `default:"8" desc:"requests of one message that may end without a definite answer before its outcome is unknown or failed"`
 	LaneWait        time.Duration `split_words:"true" default:"5s" desc:"how long a command may hold up its lane; one that must wait longer is put aside, and the lane goes on"`
 	FreshWait       time.Duration `split_words:"true" default:"75s" desc:"how long a send is held that would be refused for the customer's window or session, until its account has been pulled; 0s refuses at once"`
 	DueWorkers      int           `split_words:"true" default:"4" desc:"commands that were put aside and are taken up again at the same time"`

@@ -115,9 +115,9 @@ func TestTriesEnd(t *testing.T) {
 		reason Reason
 		posts  int
 	}{
-		{"no answer", Answer{}, Unknown, ReasonNoAnswer, 4},
-		{"busy", AnswerOf(-1), Failed, ReasonPlatformBusy, 4},
-		{"token", AnswerOf(42001), Failed, ReasonPlatformToken, 4},
+		{"no answer", Answer{}, Unknown, ReasonNoAnswer, 8},
+		{"busy", AnswerOf(-1), Failed, ReasonPlatformBusy, 8},
+		{"token", AnswerOf(42001), Failed, ReasonPlatformToken, 8},
 		// until nothing is left of the ten minutes: 0.5+1+2+4+8+16 s, then every 30 s
 		{"unreachable", Answer{Kind: AnswerNotSent}, Failed, ReasonUnreachable, 25},
 		{"rate", AnswerOf(45009), Failed, ReasonPlatformRate, 25},

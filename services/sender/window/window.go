@@ -53,7 +53,7 @@ type Rules struct {
 // probe found a code of its own, set DupCodes to that alone.
 func Defaults() Rules {
 	return Rules{
-		Margin: 30 * time.Second, Fence: time.Second, Grace: 13 * time.Second, Tries: 4, DupCodes: []int{codeParam},
+		Margin: 30 * time.Second, Fence: time.Second, Grace: 13 * time.Second, Tries: 8, DupCodes: []int{codeParam},
 	}
 }
 
