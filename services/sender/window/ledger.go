@@ -42,6 +42,7 @@ const (
 	lateEffect = 2 * time.Minute // a POST has its effect within this time of its reservation, or never
 	skew       = time.Second     // our estimate of the platform's clock is wrong by less; see Record.mayCountSince
 	maxRecords = 1024            // see Ledger.Records
+	maxOwn     = 768             // of them of one team
 	version    = 1
 )
 
@@ -66,7 +67,7 @@ type Ledger struct {
 	MadeAt        Instant `json:"ma,omitempty"` // it was lost, and made anew then from what is stored of outcomes; platform's clock
 
 	// Records has one entry for each command: in flight, finished, or (a tombstone) cancelled before it came.
-	// A finished one is kept for 72 h. Beyond 1024 the oldest go sooner, but none before its own expiry and an hour;
+	// A finished one is kept for 72 h. Beyond 1024 (768 of one team) the oldest go sooner, but none before its own expiry and an hour;
 	// if that leaves no room, new commands wait. At about 150 B each that is little; the largest is below 1 MiB.
 	Records []Record `json:"r,omitempty"`
 
@@ -217,15 +218,18 @@ func (l Ledger) with(rec Record) Ledger {
 	return l
 }
 
-// full reports whether no room can be made for another command.
-func (l Ledger) full(now Now) bool {
-	n := 0
+// full reports whether no room can be made for another command of a team. One alone cannot take all of it.
+func (l Ledger) full(team string, now Now) bool {
+	n, own := 0, 0
 	for i := range l.Records {
-		if !l.Records[i].droppable(now) {
-			n++
+		if l.Records[i].droppable(now) {
+			continue
+		}
+		if n++; l.Records[i].Team == team {
+			own++
 		}
 	}
-	return n >= maxRecords
+	return n >= maxRecords || own >= maxOwn
 }
 
 // prune forgets what is old, and settles what was left behind in flight: a command that a person removed from the stream.

@@ -51,3 +51,24 @@ func TestShares(t *testing.T) {
 		t.Error("no share was ever spent")
 	}
 }
+
+// A team that floods a conversation with commands, of which nothing is sent, does not keep another from sending.
+func TestAFloodLeavesRoom(t *testing.T) {
+	l := opened()
+	for n := 0; ; n++ {
+		c := command(Recall, fmt.Sprint("r", n))
+		c.Target = fmt.Sprint("never", n)
+		next, a := rules.Decide(l, c, after(time.Minute))
+		if a.Kind == Wait {
+			break
+		}
+		if l = next; n > maxRecords {
+			t.Fatal("a team never has to wait")
+		}
+	}
+	other := send("s1")
+	other.Team = "other"
+	if _, a := rules.Decide(l, other, after(time.Minute)); a.Kind != Post {
+		t.Errorf("got %+v with %d records, want the other team's send to go", a, len(l.Records))
+	}
+}

@@ -170,7 +170,7 @@ func (r Rules) Decide(l Ledger, c Command, now Now) (Ledger, Action) {
 	}
 	rec, known := l.find(c.MsgID())
 	switch {
-	case !known && l.full(now):
+	case !known && l.full(c.Team, now):
 		if r.expired(c, now) {
 			return l, Action{Kind: Finish, Outcome: l.begin(c).finished(Expired, ReasonExpired, 0, now).outcome()}
 		}
