@@ -239,10 +239,10 @@ func (w *world) check() {
 
 // takes is how many messages an outcome says that the platform took.
 func (o *order) takes(out Outcome) int {
-	switch {
-	case out.State == Accepted:
+	switch out.State {
+	case Accepted:
 		return max(1, o.Parts)
-	case out.State == Partial, out.State == Unknown:
+	case Partial, Unknown:
 		return out.Sent
 	}
 	return 0

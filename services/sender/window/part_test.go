@@ -324,7 +324,7 @@ func TestPartsAndALostLedger(t *testing.T) {
 
 	// A recall goes on where the answer finds it.
 	l, _, _ = sent(t, opened(), long("s1", 3), after(time.Second))
-	l, res := rules.Settle(l, command(Recall, "r"), 1, Answer{Kind: AnswerAccepted, Part: 1}, after(2*time.Second))
+	_, res := rules.Settle(l, command(Recall, "r"), 1, Answer{Kind: AnswerAccepted, Part: 1}, after(2*time.Second))
 	if res.Kind != Later {
 		t.Errorf("a recall of which one of three is answered: got %+v, want to go on", res)
 	}
