@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,31 +123,29 @@ func (f Form) open(boxes []events.TokenBox) (Value, error) {
 	if len(keepers) == 0 {
 		keepers = []string{own}
 	}
-	err = &ignored{ReasonNotForUs, "the access token is not sealed for " + own + ": name it in the tokenkeeper's KF_TOKEN_READERS"}
-	for _, b := range boxes {
-		if b.Key != own {
+	ours := slices.IndexFunc(boxes, func(b events.TokenBox) bool { return b.Key == own })
+	if ours < 0 {
+		return Value{}, &ignored{ReasonNotForUs, "the access token is not sealed for " + own + ": name it in the tokenkeeper's KF_TOKEN_READERS"}
+	}
+	for _, k := range keepers { // the first box alone: thousands that do not open would cost seconds
+		inside, err := pair.Open(boxes[ours].Box, k)
+		if err != nil {
 			continue
 		}
-		err = &ignored{ReasonForged, "the access token was not sealed by the key in KF_TOKEN_KEEPER: planted, or the tokenkeeper has another key"}
-		for _, k := range keepers {
-			inside, e := pair.Open(b.Box, k)
-			if e != nil {
-				continue
-			}
-			var t events.SealedToken
-			switch {
-			case json.Unmarshal(inside, &t) != nil:
-				return Value{}, malformed("not the JSON of an access token, although sealed")
-			case t.Corp != f.corp || t.Credential != f.credential:
-				return Value{}, &ignored{ReasonForged, "the access token was sealed for another credential"}
-			}
-			return valueOf(t.AccessToken)
+		var t events.SealedToken
+		switch {
+		case json.Unmarshal(inside, &t) != nil:
+			return Value{}, malformed("not the JSON of an access token, although sealed")
+		case t.Corp != f.corp || t.Credential != f.credential:
+			return Value{}, &ignored{ReasonForged, "the access token was sealed for another credential"}
 		}
+		return valueOf(t.AccessToken)
 	}
-	return Value{}, err
+	return Value{}, &ignored{ReasonForged, "the access token was not sealed by the key in KF_TOKEN_KEEPER: planted, or the tokenkeeper has another key"}
 }
 
-// Current reports whether an entry that Decode has read is as Encode would write it: for these readers, by this key.
+// Current reports whether an entry that Decode has read is as Encode would write it: for these readers, by this key, and the
+// same in each box and outside. Who may write into the bucket could spoil a reader's box and leave the tokenkeeper's.
 func (f Form) Current(raw []byte) bool {
 	var t events.AccessToken
 	if json.Unmarshal(raw, &t) != nil {
@@ -155,15 +154,25 @@ func (f Form) Current(raw []byte) bool {
 	if !f.Sealed() {
 		return len(t.Sealed) == 0
 	}
-	_, own, err := keyPair(f.key)
+	pair, own, err := keyPair(f.key)
 	if err != nil {
 		return true // nothing better can be written
 	}
-	var to []reader
-	for _, b := range t.Sealed {
-		to = append(to, reader{b.Reader, b.Key})
+	to := f.all(own)
+	if t.Keeper != own || t.Token != "" || len(t.Sealed) != len(to) {
+		return false
 	}
-	return t.Keeper == own && slices.Equal(to, f.all(own))
+	var first []byte
+	for i, b := range t.Sealed {
+		inside, err := pair.Open(b.Box, to[i].key) // a box between two keys opens with either
+		if err != nil || (reader{b.Reader, b.Key}) != to[i] || i > 0 && !bytes.Equal(inside, first) {
+			return false
+		}
+		first = inside
+	}
+	var in events.SealedToken
+	return json.Unmarshal(first, &in) == nil && t.Generation == in.Generation && t.Hash == in.Hash &&
+		t.Obtained.Equal(in.Obtained) && t.Expires.Equal(in.Expires)
 }
 
 // keyPair makes the pair of a private xkey. Its error does not show the key.

@@ -56,6 +56,16 @@ func encoded(t testing.TB, f tokens.Form, v tokens.Value) []byte {
 	return raw
 }
 
+// boxFor is a box of an entry.
+func boxFor(t testing.TB, raw []byte, i int) []byte {
+	t.Helper()
+	var e events.AccessToken
+	if err := json.Unmarshal(raw, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e.Sealed[i].Box
+}
+
 func TestSealedForItsReaders(t *testing.T) {
 	keeper, syncer, sender, other := newXkey(t), newXkey(t), newXkey(t), newXkey(t)
 	form := keeper.seals(t, corp, credential, "syncer="+syncer.public, " sender="+sender.public)
@@ -123,6 +133,9 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 		{"one bit", tokens.ReasonForged, change(func(e *events.AccessToken) { e.Sealed[1].Box[len(e.Sealed[1].Box)-1] ^= 1 })},
 		{"cut short", tokens.ReasonForged, change(func(e *events.AccessToken) { e.Sealed[1].Box = e.Sealed[1].Box[:20] })},
 		{"our box is missing", tokens.ReasonNotForUs, change(func(e *events.AccessToken) { e.Sealed = e.Sealed[2:] })},
+		{"a box that does not open before ours", tokens.ReasonForged, change(func(e *events.AccessToken) {
+			e.Sealed = append([]events.TokenBox{{Reader: "syncer", Key: syncer.public, Box: []byte("x")}}, e.Sealed...)
+		})},
 		{"a box that holds no token", tokens.ReasonMalformed, encoded(t, form, tokens.Value{Generation: 8})},
 	} {
 		got, err := mine.Decode(c.raw)
@@ -137,6 +150,22 @@ func TestPlantedEntriesAreRefused(t *testing.T) {
 			if strings.Contains(err.Error(), secret) {
 				t.Errorf("%s: a secret is in %v", c.name, err)
 			}
+		}
+	}
+	for name, spoiled := range map[string][]byte{
+		"a reader's box":          change(func(e *events.AccessToken) { e.Sealed[2].Box[30] ^= 1 }),
+		"a reader's older box":    change(func(e *events.AccessToken) { e.Sealed[2].Box = boxFor(t, encoded(t, form, value(canary, 6)), 2) }),
+		"the generation outside":  change(func(e *events.AccessToken) { e.Generation = 99 }),
+		"the hash outside":        change(func(e *events.AccessToken) { e.Hash = "00000000" }),
+		"the end outside":         change(func(e *events.AccessToken) { e.Expires = e.Expires.Add(1) }),
+		"a token outside":         change(func(e *events.AccessToken) { e.Token = "planted" }),
+		"one more box than asked": change(func(e *events.AccessToken) { e.Sealed = append(e.Sealed, e.Sealed[2]) }),
+	} {
+		if _, err := form.Decode(spoiled); err != nil {
+			t.Errorf("%s: the tokenkeeper's own box does not open: %v", name, err)
+		}
+		if form.Current(spoiled) {
+			t.Errorf("%s is spoiled, and the entry is current: it would not be repaired", name)
 		}
 	}
 	// What stands outside the box is not believed.

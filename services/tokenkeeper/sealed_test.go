@@ -1,6 +1,7 @@
 package tokenkeeper
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -73,6 +74,21 @@ func TestPlantedTokensAreOverwritten(t *testing.T) {
 		kvPut(t, r, raw)
 		testkit.Eventually(t, name+" to be overwritten", func() bool { return r.opened(reader).Hash == first.Hash })
 	}
+	e, err := r.bus.Read(testkit.Context(t), events.BucketTokens, reader.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entry events.AccessToken
+	if err := json.Unmarshal(e.Value, &entry); err != nil {
+		t.Fatal(err)
+	}
+	entry.Sealed[1].Box[30] ^= 1 // the reader's; the tokenkeeper's own stays good
+	spoiled, err := json.Marshal(entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kvPut(t, r, spoiled)
+	testkit.Eventually(t, "a spoiled box to be repaired", func() bool { return r.opened(reader).Hash == first.Hash })
 	second := r.start()
 	r.ready(second)
 	if got := r.sim.Calls("gettoken"); got != 1 {
