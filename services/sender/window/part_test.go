@@ -173,6 +173,7 @@ func TestPartsOfAnything(t *testing.T) {
 	tally := map[State]int{}
 	for n := range 3000 {
 		now, r := after(0), rules
+		r.Tries = 3 // so that failures are not rare
 		l := opened()
 		c := long("long", 2+dice.IntN(4))
 		c.ExpiresAt = t0.Add(time.Duration(1+dice.IntN(10)) * time.Minute)
