@@ -23,6 +23,17 @@ secret callback_token "$(sed 's/.*"token":"\([^"]*\)".*/\1/' <<<"$keys")"
 secret encoding_aes_key "$(sed 's/.*"encoding_aes_key":"\([^"]*\)".*/\1/' <<<"$keys")"
 secret corpsecret "$(head -c 32 /dev/urandom | base64 | tr -dc 'A-Za-z0-9')"
 
+# Access tokens are sealed: a private key for each who writes or reads them, and the public ones in .env for the others.
+for who in tokenkeeper syncer sender; do
+  key=run/secrets/xkey_$who name=KF_XKEY_${who^^}
+  if [ ! -e "$key" ] || ! grep -q "^$name=X" .env; then
+    rm -f "$key"
+    public=$(kfbus token seal-key new --file "/run/kfbus/secrets/xkey_$who")
+    sed -i "/^$name=/d" .env
+    echo "$name=${public##* }" >>.env
+  fi
+done
+
 teams=()
 IFS=, read -ra texts <<<"${KF_TOPOLOGY_TEAMS:-}"
 for text in "${texts[@]}"; do teams+=(--team "$text"); done

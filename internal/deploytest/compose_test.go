@@ -58,7 +58,11 @@ func (s service) wrongs() []string {
 	for _, v := range s.Volumes {
 		wrong(strings.Contains(v.Source, "docker.sock"), "holds Docker's socket")
 	}
+	public := []string{"KF_TOKEN_SEAL", "KF_TOKEN_KEEPER", "KF_TOKEN_READERS"} // xkey or plain, and public keys
 	for name, value := range s.Environment {
+		if slices.Contains(public, name) {
+			continue
+		}
 		secret := strings.Contains(name, "SECRET") || strings.Contains(name, "TOKEN") || strings.Contains(name, "AES_KEY")
 		wrong(secret && !strings.HasSuffix(name, "_FILE") && value != "", "has the secret "+name+" in its environment")
 	}
@@ -67,14 +71,14 @@ func (s service) wrongs() []string {
 
 // holds are the secrets that each gets, and no other does.
 var holds = map[string]string{
-	"n1": "", "n2": "", "n3": "", "topology": "topology", "ingress": "callback_token encoding_aes_key ingress", "syncer": "syncer",
-	"sender": "sender", "tokenkeeper": "corpsecret tokenkeeper", "sim": "callback_token corpsecret encoding_aes_key",
+	"n1": "", "n2": "", "n3": "", "topology": "topology", "ingress": "callback_token encoding_aes_key ingress", "syncer": "syncer xkey_syncer",
+	"sender": "sender xkey_sender", "tokenkeeper": "corpsecret tokenkeeper xkey_tokenkeeper", "sim": "callback_token corpsecret encoding_aes_key",
 	"operator": "operator", "team": "team-demo", "prometheus": "", "grafana": "",
 }
 
 func TestCompose(t *testing.T) {
 	var got struct{ Services map[string]service }
-	out, err := command(t.Context(), "../..", []string{"KF_CORP_ID=ww1"}, "docker", "compose", "--profile", "*", "config", "--format", "json")
+	out, err := command(t.Context(), "../..", []string{"KF_CORP_ID=ww1", "KF_XKEY_TOKENKEEPER=X1", "KF_XKEY_SYNCER=X2", "KF_XKEY_SENDER=X3"}, "docker", "compose", "--profile", "*", "config", "--format", "json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +114,8 @@ func TestWrongs(t *testing.T) {
 		{`,"user":"0"`, 1}, {`,"user":""`, 1}, {`,"read_only":false`, 1}, {`,"cap_drop":[]`, 1}, {`,"cap_add":["NET_ADMIN"]`, 1}, {`,"privileged":true`, 1},
 		{`,"security_opt":[]`, 1}, {`,"pids_limit":0`, 1}, {`,"mem_limit":"0"`, 1}, {`,"network_mode":"host"`, 1}, {`,"image":"a"`, 1}, {`,"image":"a:latest"`, 1},
 		{`,"ports":[{"host_ip":"0.0.0.0"}]`, 1}, {`,"ports":[{}]`, 1}, {`,"volumes":[{"source":"/var/run/docker.sock"}]`, 1},
-		{`,"environment":{"KF_TOKENKEEPER_SECRET":"x"}`, 1},
+		{`,"environment":{"KF_TOKENKEEPER_SECRET":"x"}`, 1}, {`,"environment":{"KF_TOKEN_OPEN_KEY":"x"}`, 1},
+		{`,"environment":{"KF_TOKEN_SEAL":"xkey"}`, 0},
 	} {
 		var s service
 		if err := json.Unmarshal(fmt.Appendf(nil, good, c.more), &s); err != nil {
