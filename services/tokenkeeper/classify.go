@@ -55,7 +55,7 @@ const (
 	suspectTaken    suspicion = "taken"    // it causes a refresh
 	suspectRepeated suspicion = "repeated" // one is under way for it
 	suspectStale    suspicion = "stale"    // it is not about the token in hand: there is a newer one
-	suspectSlowed   suspicion = "slowed"   // the platform has just said that the token lives
+	suspectSlowed   suspicion = "slowed"   // the platform has just said that the token lives, or a report of a later one was just acted on
 	suspectAhead    suspicion = "ahead"    // of a later token than ours: ours is published again under a later generation
 	suspectFollower suspicion = "follower" // another keeper's turn
 )

@@ -67,6 +67,7 @@ type keeper struct {
 	held        *tokens.Value // nil: none yet
 	began, ends instant       // of the held token's life
 	unpublished bool          // held was changed here and is not stored
+	overtook    instant       // the last overtake; 0: none
 	strange     uint64        // revision of the last entry that was not ours, so that it is logged once
 	calling     bool          // gettoken is under way
 	answers     chan answer

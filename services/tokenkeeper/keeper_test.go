@@ -508,6 +508,26 @@ func TestACallerAheadOfTheBucketIsOvertaken(t *testing.T) {
 	})
 }
 
+// Whoever may report could otherwise have an entry written a report, and use up the generations there are.
+func TestAStormOfReportsFromTheFutureIsSlowedDown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newStage(t, kfsim.Personality{})
+		a := s.start()
+		defer a.stop()
+		sleep(time.Second)
+		v, _ := s.entry()
+		for range 10_000 {
+			now, _ := s.entry()
+			a.report(events.Suspect{Hash: "00000000", Generation: now.Generation + maxAhead})
+			sleep(time.Millisecond)
+		}
+		now, _ := s.entry()
+		if weeks := (now.Generation - v.Generation) / maxAhead; weeks < 2 || weeks > 6 {
+			t.Errorf("10 s of reports raised the generation by %d weeks, want 2 to 6: one each 2 s", weeks)
+		}
+	})
+}
+
 // Random faults, for three virtual hours each: keepers are killed and started, answers of the bucket get lost, entries are
 // deleted, tokens die, clocks jump, the platform and the bucket go away. A minute after the last fault a caller that has only
 // ever taken newer tokens has one that is alive.

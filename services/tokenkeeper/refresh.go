@@ -12,6 +12,9 @@ import (
 // moved is by how much the end of a token must be elsewhere than was said for it to be published again.
 const moved = time.Minute
 
+// overtakeEvery is how often reports of later generations are acted on. An honest caller reports again after 3 s.
+const overtakeEvery = 2 * time.Second
+
 // answer is what came of one call of gettoken.
 type answer struct {
 	token string
@@ -150,6 +153,12 @@ func (k *keeper) overtake(ctx context.Context, ahead uint64) {
 		k.metrics.suspected(suspectFollower)
 		return
 	}
+	now := k.clock()
+	if k.overtook > 0 && now-k.overtook < overtakeEvery {
+		k.metrics.suspected(suspectSlowed)
+		return
+	}
+	k.overtook = now
 	k.metrics.suspected(suspectAhead)
 	k.log.Warn().Uint64("generation", ahead).Msg("a caller has a later access token than the bucket, and it is dead; ours is published again")
 	v := *k.held
