@@ -223,7 +223,7 @@ type replica struct {
 }
 
 func testConfig() Config {
-	return Config{PostTimeout: 4 * time.Second, Tries: 8, LaneWait: 5 * time.Second, DueWorkers: 2, InboxWorkers: 2,
+	return Config{PostTimeout: 4 * time.Second, Tries: 4, LaneWait: 5 * time.Second, DueWorkers: 2, InboxWorkers: 2,
 		CallsPerMinute: 9500, CallsPerHour: 145000, MsgidIdempotent: true, WindowEvents: true, DupMsgidCodes: []int{40058},
 		API: api.Config{Timeout: 10 * time.Second, MediaTimeout: 30 * time.Second, InHand: 32, MediaInHand: 8}}
 }

@@ -80,7 +80,6 @@ func TestIdleCursors(t *testing.T) {
 
 func TestCursorThatStays(t *testing.T) {
 	w := newWorld(t)
-	w.account("wkOTHER")
 	r := w.prepare()
 	r.waits.stuck = time.Second // no other try while the calls are counted
 	r.start()
@@ -90,7 +89,7 @@ func TestCursorThatStays(t *testing.T) {
 	p.EmptyPageEvery = 1
 	w.must(w.sim.SetPersonality(p)) // has_more=1, for ever
 	before := w.sim.Calls("kf/sync_msg")
-	w.says(desk, 5)
+	w.says(desk, 1) // one doorbell, one turn
 	testkit.Eventually(t, "the guard", func() bool { return r.counted("kf_syncer_setbacks_total", whyUnmoved) > 0 })
 	if got := w.sim.Calls("kf/sync_msg") - before; got != stillPages {
 		t.Errorf("got %d calls before it was noticed, want %d", got, stillPages)
