@@ -339,7 +339,7 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// external is the base with NATS elsewhere.
+// external is the base with NATS elsewhere, and with monitoring.
 func external(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -350,8 +350,8 @@ func external(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [" + k8s + "/base]\ncomponents: [" + k8s +
-		"/components/external-nats]\nimages: [{name: kfbus, newTag: local}]\n"
+	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: kfbus\nresources: [" + k8s + "/base]\ncomponents: [" + k8s +
+		"/components/external-nats, " + k8s + "/components/monitoring]\nimages: [{name: kfbus, newTag: local}]\n"
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
