@@ -36,15 +36,24 @@ func topologyApply(s std) *cobra.Command {
 			defer b.Close()
 			ctx, cancel := context.WithTimeout(c.Context(), max(wait, time.Minute))
 			defer cancel()
-			done, err := b.Apply(ctx, t)
-			for _, line := range done {
-				if err := o.print(s.out, map[string]string{"done": line}, line); err != nil {
+			for until := time.Now().Add(wait); ; {
+				done, err := b.Apply(ctx, t)
+				for _, line := range done {
+					if err := o.print(s.out, map[string]string{"done": line}, line); err != nil {
+						return err
+					}
+				}
+				if err == nil || !bus.Temporary(bus.Classify(err)) || !time.Now().Before(until) {
 					return err
 				}
+				select { // a cluster elects: what is there already is left as it is
+				case <-ctx.Done():
+					return err
+				case <-time.After(500 * time.Millisecond):
+				}
 			}
-			return err
 		}}
-	c.Flags().DurationVar(&wait, "wait", 0, "keep trying to reach the broker for so long")
+	c.Flags().DurationVar(&wait, "wait", 0, "keep trying for so long while the broker cannot be reached, or elects")
 	n.flag(c)
 	o.flag(c)
 	return c
