@@ -22,6 +22,9 @@ func topologyCommand(s std) *cobra.Command {
 	return c
 }
 
+// topologyAttempt is how long one attempt may take: a request that is lost in an election is never answered.
+const topologyAttempt = 20 * time.Second
+
 func topologyApply(s std) *cobra.Command {
 	var n connection
 	var o output
@@ -37,7 +40,9 @@ func topologyApply(s std) *cobra.Command {
 			ctx, cancel := context.WithTimeout(c.Context(), max(wait, time.Minute))
 			defer cancel()
 			for until := time.Now().Add(wait); ; {
-				done, err := b.Apply(ctx, t)
+				attempt, end := context.WithTimeout(ctx, topologyAttempt)
+				done, err := b.Apply(attempt, t)
+				end()
 				for _, line := range done {
 					if err := o.print(s.out, map[string]string{"done": line}, line); err != nil {
 						return err
